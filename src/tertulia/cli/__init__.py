@@ -1,0 +1,13 @@
+"""The command ``tertulia``. ``main.py`` has every argument; each command has a file of its own, imported when called.
+
+* ``serve`` — runs a server.
+* ``env`` — prints what other tools need to reach it.
+* ``token`` — prints an access token for an identity.
+* ``doctor`` — looks for trouble and says what to do.
+* ``migrate`` — brings the database up to date, or says what that would take.
+* ``settings`` — prints the settings in force and their sources.
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 could not, 2 called wrongly.
+"""
+
+from __future__ import annotations

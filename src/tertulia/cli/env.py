@@ -1,0 +1,31 @@
+"""``tertulia env``: what other tools need to reach the server, as lines a shell can evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from tertulia.cli.call import CommandFailed, resolve_settings
+from tertulia.cli.installation import credentials_of
+from tertulia.cli.urls import base_url, websocket_url
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one ``export`` line per value. Works while the server runs; never changes anything."""
+    resolved = resolve_settings(options)
+    url = (options.url or base_url(resolved.settings)).rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise CommandFailed(f"--url {options.url}: expected http://host or https://host")
+    credentials = credentials_of(resolved)
+    values = {
+        "ACCOUNT_SID": credentials.account_sid,
+        "AUTH_TOKEN": credentials.auth_token,
+        "API_KEY": credentials.api_key_sid,
+        "API_SECRET": credentials.api_key_secret,
+        "SERVICE_SID": credentials.service_sid,
+        "BASE_URL": url,
+        "WS_URL": websocket_url(url),
+    }
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0

@@ -1,0 +1,214 @@
+"""Builds everything from the settings, once; the only place that knows everyone (architecture 2).
+
+``open_installation`` is a data folder with its database, its key and its first account; ``Server`` is what runs on
+one; ``serve`` runs it until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TextIO
+
+import uvicorn
+
+from tertulia.server import observe
+from tertulia.server.clock import Clock, SystemClock
+from tertulia.server.sealing import BadKey, Sealer, SealingError, key_in_file
+from tertulia.server.settings import Bootstrap, Settings
+from tertulia.server.storage import migrate as migrations
+from tertulia.server.storage.database import DatabaseTooNew, StorageError
+from tertulia.server.storage.sqlite import SqliteDatabase
+from tertulia.wire.sids import SidSource
+
+from .first_start import Credentials, first_credentials, make_first_account
+from .server import Server
+
+log = logging.getLogger(__name__)
+
+__all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "serve"]
+
+
+class StartupFailure(Exception):
+    """The server cannot start. The text is one line that says why and what to do."""
+
+
+class Installation:
+    """A data folder, opened."""
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        sealer: Sealer,
+        clock: Clock,
+        new_sid: Callable[[str], str],
+        credentials: Credentials | None,
+        waiting: list[str],
+    ) -> None:
+        self.database = database
+        self.sealer = sealer
+        self.clock = clock
+        self.new_sid = new_sid
+        self._credentials = credentials
+        self._waiting = waiting
+
+    def first_credentials(self) -> Credentials:
+        """Of the account made at the first start. Raises ``StartupFailure`` when there was none yet."""
+        if self._credentials is None:
+            raise StartupFailure("the data folder holds no account yet; `tertulia serve` makes one at its first start")
+        return self._credentials
+
+    def plan(self) -> list[str]:
+        """The migrations that the next start will run."""
+        return self._waiting
+
+
+def sid_maker(clock: Clock) -> Callable[[str], str]:
+    """Makes SIDs in order of time."""
+    source = SidSource()
+
+    def new_sid(prefix: str) -> str:
+        return source.new(prefix, clock.now(), os.urandom(10))
+
+    return new_sid
+
+
+@contextlib.asynccontextmanager
+async def open_installation(
+    settings: Settings, bootstrap: Bootstrap, *, migrate: bool, clock: Clock | None = None
+) -> AsyncIterator[Installation]:
+    """The data folder of the settings, ready for use.
+
+    With ``migrate`` it is made if need be, locked, brought up to date, and has its first account. Without, it is only
+    looked at, also while a server runs on it. Raises ``StartupFailure``.
+    """
+    clock = clock or SystemClock()
+    folder = Path(settings.server.data)
+    lock = _take_folder(folder) if migrate else None
+    database = SqliteDatabase(folder / "tertulia.db")
+    try:
+        sealer = _sealer(settings, folder)
+        await database.open()
+        waiting = [str(migration) for migration in await migrations.plan(database)]
+        if migrate:
+            for done in await migrations.migrate(database, clock=clock):
+                log.info("migration.applied", extra=observe.fields(migration=str(done)))
+            waiting = []
+        new_sid = sid_maker(clock)
+        credentials = None
+        if not waiting:
+            if migrate:
+                await make_first_account(database, sealer, bootstrap, clock, new_sid)
+            credentials = await first_credentials(database, sealer)
+        yield Installation(database, sealer, clock, new_sid, credentials, waiting)
+    except (DatabaseTooNew, migrations.MigrationsDisagree) as trouble:
+        raise StartupFailure(f"{folder}: {trouble}") from None
+    except StorageError as trouble:
+        raise StartupFailure(f"the database in {folder} cannot be opened: {trouble}") from None
+    except SealingError as trouble:
+        raise StartupFailure(f"the secrets in {folder} cannot be opened: {trouble}") from None
+    finally:
+        await database.close()
+        if lock is not None:
+            lock.close()
+
+
+def _sealer(settings: Settings, folder: Path) -> Sealer:
+    key = settings.seal.key_bytes()
+    if key is not None:
+        return Sealer(key)
+    try:
+        return Sealer(key_in_file(folder / "seal.key"))
+    except OSError as trouble:
+        raise BadKey(f"{folder / 'seal.key'}: {trouble.strerror}") from None
+
+
+def _take_folder(folder: Path) -> TextIO:
+    """The folder's lock, held while the file is open."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("a")
+    except OSError as trouble:
+        raise StartupFailure(
+            f"the data folder {folder} cannot be written ({trouble.strerror}); choose another with --data"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StartupFailure(
+            f"the data folder {folder} is held by another server; stop it, or choose another with --data"
+        ) from None
+    return lock
+
+
+def serve(settings: Settings, bootstrap: Bootstrap, announce: Callable[[str], None]) -> int:
+    """Serve until SIGINT or SIGTERM; calls ``announce`` with the base URL once ready. Raises ``StartupFailure``."""
+    listening = _listen(settings.server.host, settings.server.port)
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(_serve(settings, bootstrap, listening, announce))
+    return uvloop.run(_serve(settings, bootstrap, listening, announce))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as trouble:
+        listening.close()
+        if trouble.errno == errno.EADDRINUSE:
+            raise StartupFailure(f"port {port} on {host} is in use; stop the other program or choose --port") from None
+        raise StartupFailure(f"cannot listen on {host} port {port}: {trouble.strerror}") from None
+    listening.setblocking(False)
+    return listening
+
+
+async def _serve(
+    settings: Settings, bootstrap: Bootstrap, listening: socket.socket, announce: Callable[[str], None]
+) -> int:
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    base_url = settings.server.public_url or f"http://{shown}:{port}"
+    async with open_installation(settings, bootstrap, migrate=True) as installation:
+        server = Server(
+            settings, installation.database, installation.sealer, installation.clock, installation.new_sid, base_url
+        )
+        await server.start()
+        try:
+            gateway = uvicorn.Server(server.uvicorn_config())
+            gateway.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+            stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop.set)
+            running = asyncio.create_task(gateway.serve(sockets=[listening]))
+            while not gateway.started and not running.done():
+                await asyncio.sleep(0.005)
+            # What was made until now stays; the collector need not look at it again (performance 2).
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 20)
+            announce(base_url)
+            waiting = asyncio.create_task(stop.wait())
+            await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            await server.drain()
+            gateway.should_exit = True
+            await running
+        finally:
+            await server.stop()
+    return 0

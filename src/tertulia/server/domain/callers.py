@@ -1,0 +1,66 @@
+"""Who asks, and from where. Decided once, at the edge."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class CallerKind(StrEnum):
+    ACCOUNT = "account"
+    """Holder of the account's token or of an API key: every permission."""
+    IDENTITY = "identity"
+    """A user, by an access token: the permissions of his roles."""
+    SYSTEM = "system"
+    """A timer, or the server itself."""
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wants something. Pre-action hooks and webhooks run only when ``hooks`` is true (semantics 1.2)."""
+
+    kind: CallerKind
+    account_sid: str
+    service_sid: str | None = None
+    """The service of a token; an account key has all services of its account."""
+    identity: str | None = None
+    hooks: bool = True
+    mutation_id: str | None = None
+    """Repeats of one wish carry the same id and get the same answer."""
+
+    @property
+    def is_identity(self) -> bool:
+        return self.kind is CallerKind.IDENTITY
+
+    @property
+    def author(self) -> str:
+        """The name under which this caller's deeds are kept: his identity, or ``system`` (semantics 3.3)."""
+        return self.identity if self.identity is not None else "system"
+
+    @property
+    def key(self) -> str:
+        """Names the caller in the table of mutation ids."""
+        if self.identity is not None:
+            return f"{self.service_sid}/{self.identity}"
+        return f"{self.account_sid}/{self.kind}"
+
+
+def account(sid: str, *, hooks: bool = False) -> Caller:
+    """The holder of an account's credentials. Hooks are off unless the request says otherwise (rest 1.3)."""
+    return Caller(kind=CallerKind.ACCOUNT, account_sid=sid, hooks=hooks)
+
+
+def identity(account_sid: str, service_sid: str, name: str, *, mutation_id: str | None = None) -> Caller:
+    """The user behind an access token."""
+    return Caller(
+        kind=CallerKind.IDENTITY,
+        account_sid=account_sid,
+        service_sid=service_sid,
+        identity=name,
+        mutation_id=mutation_id,
+    )
+
+
+def system(account_sid: str) -> Caller:
+    """The server itself, acting in one account."""
+    return Caller(kind=CallerKind.SYSTEM, account_sid=account_sid)

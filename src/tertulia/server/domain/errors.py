@@ -1,0 +1,300 @@
+"""The families of failure, and the catalogue of codes (rest 14, semantics A).
+
+::
+
+    TertuliaError(code, status, message)
+    ├── InvalidRequest      400   the caller must change the request
+    ├── Unauthenticated     401   who are you?
+    ├── Forbidden           403   known, and not allowed
+    ├── NotFound            404   absent, or not visible to this caller: same answer
+    ├── NotSupported        405   this method, here
+    ├── Conflict            409   the state does not allow it
+    ├── TooLarge            413   more bytes than we read
+    ├── TooMany             429   a limit of rate
+    ├── Internal            500   our fault
+    └── Unavailable         503   a part we need is away; safe to repeat
+
+A failure is raised from its row: ``raise UNIQUE_NAME_TAKEN()``, with a message of its own where one helps more than the
+general sentence: ``raise TOO_LONG_NAME("FriendlyName has 300 characters, 256 are allowed")``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+
+class TertuliaError(Exception):
+    """Something a caller can be told: a code, an HTTP status, a sentence."""
+
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, code: int, message: str, *, addressed: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.addressed = addressed
+        """What is missing is what the request's URL names, not something in a parameter."""
+
+
+class InvalidRequest(TertuliaError):
+    status = 400
+
+
+class Unauthenticated(TertuliaError):
+    status = 401
+
+
+class Forbidden(TertuliaError):
+    status = 403
+
+
+class NotFound(TertuliaError):
+    status = 404
+
+
+class NotSupported(TertuliaError):
+    status = 405
+
+
+class Conflict(TertuliaError):
+    status = 409
+
+
+class TooLarge(TertuliaError):
+    status = 413
+
+
+class TooMany(TertuliaError):
+    status = 429
+    retryable = True
+
+
+class Internal(TertuliaError):
+    status = 500
+
+
+class Unavailable(TertuliaError):
+    status = 503
+    retryable = True
+
+
+class Row:
+    """One code of the catalogue; calling it makes the exception."""
+
+    __slots__ = ("addressed", "code", "family", "remedy", "text")
+
+    def __init__(
+        self, code: int, family: type[TertuliaError], text: str, remedy: str, *, addressed: bool = False
+    ) -> None:
+        self.code, self.family, self.text, self.remedy, self.addressed = code, family, text, remedy, addressed
+        CATALOGUE.append(self)
+
+    def __call__(self, message: str | None = None) -> TertuliaError:
+        return self.family(self.code, message or self.text, addressed=self.addressed)
+
+
+CATALOGUE: Final[list[Row]] = []
+"""All rows, for the reference page and its test."""
+
+# General
+BAD_PARAMETER = Row(20001, InvalidRequest, "Invalid parameter", "Correct the parameter that the message names.")
+UNAUTHENTICATED = Row(
+    20003, Unauthenticated, "Authenticate", "Send the account SID with its auth token, or an API key with its secret."
+)
+METHOD_NOT_SUPPORTED = Row(
+    20004,
+    NotSupported,
+    "The requested resource does not support the attempted HTTP method",
+    "Use a method the resource has.",
+)
+ACCESS_DENIED = Row(20006, Forbidden, "Access denied", "This is not open to clients.")
+TOKEN_EXPIRED = Row(20104, Unauthenticated, "Access Token expired", "Fetch a new token and update the client with it.")
+TOKEN_REFUSED = Row(
+    20101, Unauthenticated, "Invalid Access Token", "Send a token signed with a live API key of the account."
+)
+SERVICE_NOT_PERMITTED = Row(
+    20403,
+    Forbidden,
+    "The service of the token is not available to this account",
+    "Mint the token for a service of the account.",
+)
+RESOURCE_NOT_FOUND = Row(20404, NotFound, "The requested resource was not found", "Check the URL.")
+STATE_FORBIDS = Row(20409, Conflict, "The state of the resource does not allow this", "See the message.")
+BODY_TOO_LARGE = Row(
+    20413, TooLarge, "The request body is too large", "Send less; the limit is server.body_limit_bytes."
+)
+TOO_MANY_REQUESTS = Row(20429, TooMany, "Too many requests", "Wait and repeat.")
+INTERNAL = Row(20500, Internal, "Internal server error", "Report it with the request id of the answer.")
+UNAVAILABLE = Row(20503, Unavailable, "The service is unavailable for the moment", "Repeat the request.")
+
+# Services, users, roles
+NAME_MISSING = Row(50000, InvalidRequest, "FriendlyName is missing", "Send FriendlyName.")
+BEING_DELETED = Row(50002, Conflict, "The resource is being deleted", "It is going away.")
+NAME_TOO_LONG = Row(50003, InvalidRequest, "FriendlyName is too long", "Shorten it.")
+UNIQUE_NAME_TOO_LONG = Row(50004, InvalidRequest, "UniqueName is too long", "At most 256 characters.")
+SERVICE_UNKNOWN = Row(50050, NotFound, "Service not found", "Name a service of the account.")
+ROLE_UNKNOWN = Row(50100, NotFound, "Role not found", "Name a role of the service.")
+ROLE_MISSING = Row(50103, InvalidRequest, "Role SID is missing", "Send a role SID.")
+PERMISSION_UNKNOWN = Row(
+    50104, InvalidRequest, "Permission not found", "Use the permissions that a role of this type may hold."
+)
+ROLE_TYPE = Row(50105, InvalidRequest, "Invalid role type", "Use a role of the type that is asked for.")
+NOT_PERMITTED = Row(
+    50107,
+    Forbidden,
+    "User not authorized for command",
+    "Give the user a role with the permission that the message names.",
+)
+USER_NOT_FOUND = Row(50200, NotFound, "User not found", "Check the identity.", addressed=True)
+USER_EXISTS = Row(50201, Conflict, "User already exists", "Update the user there is.")
+IDENTITY_RESERVED = Row(50203, InvalidRequest, "Identity is reserved", "Use another identity.")
+IDENTITY_MISSING = Row(50204, InvalidRequest, "Identity or messaging binding address is missing", "Send one of them.")
+MAY_NOT_SET_ROLE = Row(50205, Forbidden, "User may not set a role", "Set roles by REST.")
+IDENTITY_LIKE_SID = Row(50206, InvalidRequest, "Identity looks like a SID", "Use an identity of another form.")
+IDENTITY_TOO_LONG = Row(50207, InvalidRequest, "Identity is too long", "At most 256 characters.")
+LEVEL_UNKNOWN = Row(50210, InvalidRequest, "Invalid notification level", "default or muted.")
+IDENTITY_WITH_ADDRESS = Row(
+    50211,
+    InvalidRequest,
+    "Identity is not allowed for a participant on a channel",
+    "Send either an identity or an address.",
+)
+USER_CONFLICT = Row(50213, Conflict, "Conflicting modification of the user", "Read and repeat.")
+TOO_MANY_CONVERSATIONS = Row(
+    50214,
+    Forbidden,
+    "User is a participant of too many conversations",
+    "A user has at most 1000 conversations that are not closed.",
+)
+
+# Conversations
+ATTRIBUTES_TOO_LONG = Row(50303, InvalidRequest, "Attributes are too long", "Shorten them.")
+ATTRIBUTES_NOT_JSON = Row(50304, InvalidRequest, "Attributes are not valid JSON", "Send a JSON text.")
+BAD_DATE_CREATED = Row(
+    50308, InvalidRequest, "DateCreated is not an RFC 3339 date", "For instance 2026-01-02T03:04:05Z."
+)
+BAD_DATE_UPDATED = Row(
+    50309, InvalidRequest, "DateUpdated is not an RFC 3339 date", "For instance 2026-01-02T03:04:05Z."
+)
+AUTHOR_TOO_LONG = Row(50310, InvalidRequest, "Author is too long", "At most 256 characters.")
+MESSAGING_SERVICE_MALFORMED = Row(
+    50341, InvalidRequest, "Messaging service SID is malformed", "MG and 32 hexadecimal digits."
+)
+CONVERSATION_NOT_FOUND = Row(50350, NotFound, "Conversation not found", "Check the SID or unique name.", addressed=True)
+UNIQUE_NAME_TAKEN = Row(
+    50353, Conflict, "Conversation with provided unique name already exists", "Use another unique name."
+)
+STATE_EMPTY = Row(50374, InvalidRequest, "State is empty", "active, inactive or closed.")
+INACTIVE_TIMER_SHORT = Row(50375, InvalidRequest, "Inactive timer is too short", "At least one minute.")
+CLOSED_TIMER_SHORT = Row(50376, InvalidRequest, "Closed timer is too short", "At least ten minutes.")
+CONVERSATION_CLOSED = Row(
+    50377, InvalidRequest, "Conversation is closed", "A closed conversation can only be read and deleted."
+)
+STATE_UNKNOWN = Row(50378, InvalidRequest, "Unknown conversation state", "active, inactive or closed.")
+INACTIVE_TIMER_FORMAT = Row(50379, InvalidRequest, "Inactive timer is no ISO 8601 duration", "For instance PT15M.")
+CLOSED_TIMER_FORMAT = Row(50380, InvalidRequest, "Closed timer is no ISO 8601 duration", "For instance P1D.")
+CREATED_CLOSED = Row(
+    50384, InvalidRequest, "A conversation cannot be created as closed", "Create it as active or inactive."
+)
+STILL_INITIALIZING = Row(50386, Conflict, "Conversation is still initializing", "Wait until it is active.")
+UNIQUE_NAME_LIKE_SID = Row(
+    50390, InvalidRequest, "UniqueName looks like a conversation SID", "Use a unique name of another form."
+)
+CONVERSATION_CONFLICT = Row(50391, Conflict, "Conflicting modification of the conversation", "Read and repeat.")
+END_BEFORE_START = Row(50396, InvalidRequest, "EndDate is before StartDate", "Swap them.")
+
+# Participants
+BAD_ADDRESS = Row(50407, InvalidRequest, "Address is malformed", "E.164, or channel:address.")
+BAD_PROXY_ADDRESS = Row(50408, InvalidRequest, "Proxy address is malformed", "E.164, or channel:address.")
+ADDRESS_IS_PROXY = Row(
+    50409, InvalidRequest, "Address and proxy address are equal", "They are the two ends of a conversation."
+)
+ADDRESS_EMPTY = Row(50411, InvalidRequest, "Address is empty", "Send an address.")
+PROXY_EMPTY = Row(50412, InvalidRequest, "Proxy address is empty", "Send a proxy address.")
+CHANNELS_DIFFER = Row(
+    50414, InvalidRequest, "Address and proxy address are of different channels", "Use addresses of one channel."
+)
+BINDING_TAKEN = Row(
+    50416,
+    Conflict,
+    "A binding for this participant and proxy address already exists",
+    "Close or leave the conversation that the message names.",
+)
+TOO_MANY_PARTICIPANTS = Row(50417, Forbidden, "Conversation has too many participants", "At most 1000.")
+TOO_MANY_ON_CHANNELS = Row(50418, Forbidden, "Conversation has too many participants on channels", "At most 50.")
+PARTICIPANT_CONFLICT = Row(50419, Conflict, "Conflicting modification of the participant", "Read and repeat.")
+BINDING_FIELDS = Row(
+    50420, InvalidRequest, "Binding parameters do not suit the type of the binding", "Name and level belong to e-mail."
+)
+BAD_READ_INDEX = Row(50421, InvalidRequest, "LastReadMessageIndex is malformed", "A message index, or null.")
+NOT_A_PARTICIPANT = Row(50430, Forbidden, "User is not a participant of the conversation", "Join it first.")
+PARTICIPANT_NOT_FOUND = Row(50432, NotFound, "Participant not found", "Check the SID or identity.", addressed=True)
+PARTICIPANT_EXISTS = Row(50433, Conflict, "Participant already exists", "Update the participant there is.")
+GROUP_WITHOUT_PROJECTED = Row(
+    50434,
+    InvalidRequest,
+    "A chat participant of a group text needs a projected address",
+    "Send MessagingBinding.ProjectedAddress.",
+)
+GROUP_REFUSED = Row(
+    50435, InvalidRequest, "Group text cannot be set up", "Only +1 long codes take part in group texting."
+)
+GROUP_TOO_LARGE = Row(50436, Forbidden, "Group text has too many participants", "At most 10.")
+GROUP_MEMBER_TWICE = Row(50437, Conflict, "Address is in the group text already", "An address takes part once.")
+GROUP_EXISTS = Row(
+    50438,
+    Conflict,
+    "Group MMS with given participant list already exists",
+    "Use the conversation that the message names.",
+)
+NO_PROXY_TO_REMOVE = Row(50440, InvalidRequest, "Participant has no proxy address to remove", "Leave it out.")
+PROXY_NEEDS_ADDRESS = Row(
+    50441,
+    InvalidRequest,
+    "A proxy address can only be added to a participant with an address",
+    "Add the participant anew.",
+)
+NO_PROJECTED_TO_REMOVE = Row(50442, InvalidRequest, "Participant has no projected address to remove", "Leave it out.")
+PROJECTED_NEEDS_CHAT = Row(
+    50443,
+    InvalidRequest,
+    "A projected address cannot be added to a participant with an address",
+    "It stands for a chat user.",
+)
+IDENTITY_NOT_ADDABLE = Row(
+    50444,
+    InvalidRequest,
+    "An identity can only be added to a participant with a projected address and no identity",
+    "Add the participant anew.",
+)
+IDENTITY_AND_ADDRESS = Row(50451, InvalidRequest, "Give either Identity or Address, not both", "Send exactly one.")
+
+# Messages
+MESSAGE_NOT_FOUND = Row(50500, NotFound, "Message not found", "Check the SID.", addressed=True)
+BODY_MISSING = Row(50503, InvalidRequest, "Message has no body, media or content", "Send one of them.")
+BODY_TOO_LONG = Row(50504, InvalidRequest, "Message body is too long", "At most 32 KiB.")
+MEDIA_UNKNOWN = Row(50507, NotFound, "Media not found", "Upload the media first.")
+MEDIA_MALFORMED = Row(50510, InvalidRequest, "Media SID is malformed", "ME and 32 hexadecimal digits.")
+GROUP_AUTHOR = Row(50513, InvalidRequest, "Author is not in the group text", "Use a participant's identity or address.")
+MESSAGE_CONFLICT = Row(50514, Conflict, "Conflicting modification of the message", "Read and repeat.")
+CONTENT_MALFORMED = Row(50526, InvalidRequest, "Content SID is malformed", "HX and 32 hexadecimal digits.")
+VARIABLES_NOT_JSON = Row(50527, InvalidRequest, "ContentVariables are no JSON object", "Send a JSON object of texts.")
+VARIABLES_WITHOUT_CONTENT = Row(50528, InvalidRequest, "ContentVariables need a ContentSid", "Send ContentSid.")
+VARIABLES_TOO_LONG = Row(50529, InvalidRequest, "ContentVariables are too long", "Send less.")
+VARIABLE_KEY = Row(50540, InvalidRequest, "A key of ContentVariables is too long", "At most 16 characters.")
+VARIABLE_VALUE = Row(
+    50541, InvalidRequest, "A value of ContentVariables is no text or too long", "At most 256 characters."
+)
+CHANNEL_METADATA_NOT_FOUND = Row(
+    50530, NotFound, "No channel metadata for this message", "Only channels that give metadata have it."
+)
+RECEIPT_NOT_FOUND = Row(50501, NotFound, "Delivery receipt not found", "Check the SID.", addressed=True)
+
+# Sync
+SYNC_READ_ONLY = Row(
+    54007, Forbidden, "Sync objects cannot be written by clients", "Use the commands of the client API."
+)
+DOCUMENT_NOT_FOUND = Row(54100, NotFound, "Document not found", "It does not exist or is not visible.")
+LIST_NOT_FOUND = Row(54150, NotFound, "List not found", "It does not exist or is not visible.")
+MAP_NOT_FOUND = Row(54200, NotFound, "Map not found", "It does not exist or is not visible.")

@@ -1,0 +1,114 @@
+"""Values that several entities share: how they are checked, parsed and shown."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tertulia.wire.sids import is_sid
+
+from . import limits
+from .errors import (
+    ATTRIBUTES_NOT_JSON,
+    ATTRIBUTES_TOO_LONG,
+    IDENTITY_LIKE_SID,
+    IDENTITY_MISSING,
+    IDENTITY_RESERVED,
+    IDENTITY_TOO_LONG,
+    NAME_TOO_LONG,
+    UNIQUE_NAME_LIKE_SID,
+    UNIQUE_NAME_TOO_LONG,
+    Row,
+)
+
+SYSTEM = "system"
+"""The author of what REST makes; no user may have this name (semantics 3.3)."""
+
+_LIKE_CONVERSATION = re.compile(r"CH[0-9a-fA-F]{32}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_DURATION = re.compile(
+    r"P(?=.)(?:(?P<weeks>\d+)W|(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:[.,]\d+)?S)?)?)"
+)
+_decode = msgspec.json.Decoder(Any).decode
+
+
+def check_attributes(text: str, limit: int) -> None:
+    """The text is JSON of at most ``limit`` bytes; else 50303 or 50304."""
+    if text == "{}":
+        return
+    size = len(text.encode())
+    if size > limit:
+        raise ATTRIBUTES_TOO_LONG(f"Attributes have {size} bytes, {limit} are allowed")
+    try:
+        _decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        raise ATTRIBUTES_NOT_JSON() from None
+
+
+def check_length(text: str | None, limit: int, failure: Row, name: str) -> None:
+    """At most ``limit`` characters; else the given failure, which says how many there are."""
+    if text is not None and len(text) > limit:
+        raise failure(f"{name} has {len(text)} characters, {limit} are allowed")
+
+
+def check_friendly_name(text: str | None, limit: int = limits.FRIENDLY_NAME_CHARS) -> None:
+    check_length(text, limit, NAME_TOO_LONG, "FriendlyName")
+
+
+def check_unique_name(text: str | None) -> None:
+    check_length(text, limits.UNIQUE_NAME_CHARS, UNIQUE_NAME_TOO_LONG, "UniqueName")
+    if text is not None and _LIKE_CONVERSATION.fullmatch(text):
+        raise UNIQUE_NAME_LIKE_SID()
+
+
+def check_identity(identity: str | None) -> None:
+    """An identity that may name a user (semantics 3.3)."""
+    if not identity:
+        raise IDENTITY_MISSING()
+    check_length(identity, limits.IDENTITY_CHARS, IDENTITY_TOO_LONG, "Identity")
+    if identity == SYSTEM:
+        raise IDENTITY_RESERVED()
+    if is_sid(identity, "US") or is_sid(identity, "MB"):
+        raise IDENTITY_LIKE_SID()
+
+
+def parse_date(text: str, failure: Row) -> int:
+    """An RFC 3339 date as UTC microseconds, cut to the whole second; else the given failure."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise failure()
+    day, clock, _, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+        return int((moment - _EPOCH) / timedelta(microseconds=1))
+    except (ValueError, OverflowError):
+        raise failure() from None
+
+
+def parse_duration_s(text: str, failure: Row) -> int:
+    """An ISO 8601 duration of weeks, days, hours, minutes and seconds, in seconds; else the given failure.
+
+    Years and months have no fixed length and are refused.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise failure()
+    parts = {unit: int(number) for unit, number in match.groupdict().items() if number is not None}
+    seconds = timedelta(**parts).total_seconds() if all(n < 10**6 for n in parts.values()) else -1
+    if not 0 <= seconds < 10**9:
+        raise failure()
+    return int(seconds)
+
+
+def second(us: int) -> str:
+    """UTC microseconds as REST shows them: whole seconds, cut (rest 1.4)."""
+    return (_EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def millisecond(us: int) -> str:
+    """UTC microseconds as the client API and Sync show them: milliseconds, cut (realtime 11)."""
+    return (_EPOCH + timedelta(microseconds=us - us % 1000)).isoformat(timespec="milliseconds")[:-6] + "Z"

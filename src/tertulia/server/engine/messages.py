@@ -1,0 +1,151 @@
+"""Messages: sending, editing, removing."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from tertulia.server.domain.errors import GROUP_AUTHOR, MEDIA_UNKNOWN, RESOURCE_NOT_FOUND
+from tertulia.server.domain.messages import (
+    DeleteMessage,
+    Message,
+    MessageAdded,
+    MessageRemoved,
+    MessageUpdated,
+    SendMessage,
+    UpdateMessage,
+)
+from tertulia.server.domain.permissions import Need, Permission
+from tertulia.server.domain.sync import ObjectKind, object_sid
+
+from .rules import handles
+from .scenes import ConversationScene, MessageScene, in_conversation, on_message
+from .unit import Unit
+
+
+@handles(
+    SendMessage,
+    on=in_conversation,
+    needs=(Need(any=Permission.SEND_MESSAGE), Need(any=Permission.SEND_MEDIA_MESSAGE, when=("media_sids",))),
+)
+async def send_message(unit: Unit, command: SendMessage, scene: ConversationScene) -> Message:
+    before = scene.conversation
+    before.require_open()
+    if command.content_sid is not None:
+        raise RESOURCE_NOT_FOUND(f"The content {command.content_sid} was not found")
+    if command.media_sids:
+        raise MEDIA_UNKNOWN(f"The media {command.media_sids[0]} was not found")
+    author = unit.caller.author if command.author is None or unit.caller.is_identity else command.author
+    participant_sid = scene.seat.sid if scene.seat else await unit.participants.authored(before.sid, author)
+    if before.group_key is not None and participant_sid is None:
+        raise GROUP_AUTHOR()
+    created_at = unit.now if command.created_at is UNSET else command.created_at
+    # The index is taken under the conversation's lock: order of messages is order of commits.
+    message = Message(
+        conversation_sid=before.sid,
+        index=before.last_index + 1,
+        sid=unit.new_sid("IM"),
+        account_sid=before.account_sid,
+        service_sid=before.service_sid,
+        author=author,
+        participant_sid=participant_sid,
+        body=command.body or None,
+        subject=command.subject,
+        attributes=command.attributes,
+        created_at=created_at,
+        updated_at=created_at if command.updated_at is UNSET else command.updated_at,
+        last_updated_by=None,
+        created_event=before.messages_event + 1,
+        event=before.messages_event + 1,
+    )
+    conversation = msgspec.structs.replace(
+        before.revived(unit.now),
+        last_index=message.index,
+        newest_index=message.index,
+        newest_at=message.created_at,
+        message_count=before.message_count + 1,
+        document_event=before.document_event + 1,
+        messages_event=message.event,
+    )
+    await unit.messages.add(message)
+    await unit.conversations.save(conversation, before)
+    unit.record(MessageAdded(message=message, conversation=conversation))
+    return message
+
+
+@handles(
+    UpdateMessage,
+    on=on_message,
+    needs=(
+        Need(any=Permission.EDIT_ANY_MESSAGE, own=Permission.EDIT_OWN_MESSAGE, when=("body",)),
+        Need(
+            any=Permission.EDIT_ANY_MESSAGE_ATTRIBUTES,
+            own=Permission.EDIT_OWN_MESSAGE_ATTRIBUTES,
+            when=("attributes",),
+        ),
+    ),
+)
+async def update_message(unit: Unit, command: UpdateMessage, scene: MessageScene) -> Message:
+    scene.conversation.require_open()
+    before = scene.message
+    edited = msgspec.structs.replace(
+        before,
+        body=before.body if command.body is UNSET else command.body,
+        author=before.author if command.author is UNSET else command.author,
+        subject=before.subject if command.subject is UNSET else command.subject or None,
+        attributes=before.attributes if command.attributes is UNSET else command.attributes,
+        created_at=before.created_at if command.created_at is UNSET else command.created_at,
+        updated_at=before.updated_at if command.updated_at is UNSET else command.updated_at,
+    )
+    if edited.author != before.author:
+        participant_sid = await unit.participants.authored(scene.conversation.sid, edited.author)
+        edited = msgspec.structs.replace(edited, participant_sid=participant_sid)
+    if edited == before:
+        return before
+    conversation = msgspec.structs.replace(scene.conversation, messages_event=scene.conversation.messages_event + 1)
+    if edited.index == conversation.newest_index and edited.created_at != before.created_at:
+        conversation = msgspec.structs.replace(
+            conversation, newest_at=edited.created_at, document_event=conversation.document_event + 1
+        )
+    message = msgspec.structs.replace(
+        edited,
+        updated_at=unit.now if command.updated_at is UNSET else command.updated_at,
+        last_updated_by=unit.caller.author,
+        event=conversation.messages_event,
+    )
+    await unit.messages.save(message, before)
+    await unit.conversations.save(conversation, scene.conversation)
+    unit.record(MessageUpdated(message=message, conversation=conversation, before=scene.conversation))
+    return message
+
+
+@handles(
+    DeleteMessage,
+    on=on_message,
+    needs=(Need(any=Permission.DELETE_ANY_MESSAGE, own=Permission.DELETE_OWN_MESSAGE),),
+)
+async def delete_message(unit: Unit, command: DeleteMessage, scene: MessageScene) -> None:
+    before, message = scene.conversation, scene.message
+    if unit.caller.is_identity:
+        before.require_open()  # by REST it may still be cleaned up (semantics 5.1)
+    await unit.messages.remove(message)
+    conversation = msgspec.structs.replace(
+        before, messages_event=before.messages_event + 1, message_count=before.message_count - 1
+    )
+    if message.index == before.newest_index:
+        newest = await unit.messages.newest(before.sid)
+        conversation = msgspec.structs.replace(
+            conversation,
+            newest_index=newest.index if newest else None,
+            newest_at=newest.created_at if newest else None,
+            document_event=before.document_event + 1,
+        )
+    await unit.conversations.save(conversation, before)
+    await unit.tombstones.add(
+        object_sid(ObjectKind.MESSAGES, before.sid),
+        str(message.index),
+        message.created_event,
+        conversation.messages_event,
+        unit.now,
+    )
+    unit.record(MessageRemoved(message=message, conversation=conversation, before=before))

@@ -1,0 +1,88 @@
+"""The list of a conversation's messages (realtime 11.4)."""
+
+from __future__ import annotations
+
+from tertulia.server.domain.conversations import Conversation
+from tertulia.server.domain.errors import LIST_NOT_FOUND
+from tertulia.server.domain.messages import Message
+from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid
+from tertulia.server.domain.values import millisecond
+from tertulia.server.storage.database import Connection
+from tertulia.server.storage.messages import Messages
+from tertulia.server.storage.paging import Page
+from tertulia.server.storage.tombstones import Tombstones
+from tertulia.wire.sync import Item, MessageData, ObjectEvent
+
+from .views import ListView, Replay, joined
+
+
+class MessagesView(ListView):
+    kind = ObjectKind.MESSAGES
+    missing = LIST_NOT_FOUND
+
+    def __init__(self, conversation: Conversation, base_url: str) -> None:
+        super().__init__(
+            sid=object_sid(self.kind, conversation.sid),
+            name=conversation_object_name(self.kind, conversation.sid),
+            account_sid=conversation.account_sid,
+            service_sid=conversation.service_sid,
+            last_event=conversation.messages_event,
+            created_at=conversation.created_at,
+            updated_at=conversation.newest_at or conversation.created_at,
+            base_url=base_url,
+        )
+        self._conversation = conversation
+
+    def added(self, message: Message, *, number: int | None = None) -> ObjectEvent:
+        number = message.event if number is None else number
+        return self.changed(message.index, message_data(message), number, message.updated_at, added=True)
+
+    def updated(self, message: Message) -> ObjectEvent:
+        return self.changed(message.index, message_data(message), message.event, message.updated_at, added=False)
+
+    async def page(self, connection: Connection, wanted: Page) -> list[tuple[int, Item]]:
+        found = await Messages(connection).page(self._conversation.sid, wanted)
+        return [(message.index, self._entry(message)) for message in found]
+
+    async def item(self, connection: Connection, key: int) -> Item | None:
+        message = await Messages(connection).at(self._conversation.sid, key)
+        return self._entry(message) if message else None
+
+    def _entry(self, message: Message) -> Item:
+        return self.entry(message.index, message_data(message), message.event, message.created_at, message.updated_at)
+
+    async def replay(self, connection: Connection, after: int, limit: int) -> Replay:
+        missed = self.last_event - after
+        if missed <= 0:
+            return Replay((), self.last_event)
+        messages, conversation_sid = Messages(connection), self._conversation.sid
+        # Every message takes a number, so no more than ``missed`` were added.
+        above = self._conversation.last_index - missed
+        new = await messages.added_after(conversation_sid, after, above, limit)
+        edited = await messages.edited_after(conversation_sid, after, limit)
+        removed = await Tombstones(connection).after(self.sid, after, limit)
+        # New messages come in order of addition. Where some are left for later, one that was edited since is given
+        # under the number of its addition: it must not first appear as an update.
+        added = [self.added(m, number=m.created_event if len(new) >= limit else None) for m in new]
+        parts = (
+            added,
+            [self.updated(m) for m in edited],
+            [self.removed(int(stone.item_key), stone.event, stone.at) for stone in removed],
+        )
+        return joined(parts, limit, self.last_event)
+
+
+def message_data(message: Message) -> MessageData:
+    return MessageData(
+        sid=message.sid,
+        author=message.author,
+        text=message.body,
+        type="text",
+        attributes=message.attributes,
+        timestamp=millisecond(message.created_at),
+        date_updated=millisecond(message.updated_at),
+        last_updated_by=message.last_updated_by,
+        member_sid=message.participant_sid,
+        subject=message.subject,
+        content_sid=None,
+    )

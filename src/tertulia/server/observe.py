@@ -1,0 +1,299 @@
+"""What the server says about itself: the form of its log lines, and every metric there is.
+
+A log line is a constant event name and facts::
+
+    log.info("request.done", extra=fields(operation="create_message", status=201, ms=3.2))
+
+Context variables add who and where. Whatever looks like a token, a phone number or an e-mail address is masked, and
+facts named like content never show (style 3: never bodies, attributes, tokens, numbers or addresses in full).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, TextIO
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+
+# ----------------------------------------------------------------------------------------------------------- logs
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+account: ContextVar[str] = ContextVar("account", default="")
+connection: ContextVar[str] = ContextVar("connection", default="")
+conversation: ContextVar[str] = ContextVar("conversation", default="")
+
+_CONTEXT = (request_id, account, connection, conversation)
+
+_CONTENT = {"address", "attributes", "auth_token", "authorization", "body", "content", "email", "friendly_name"}
+_CONTENT |= {"password", "phone", "projected_address", "proxy_address", "secret", "subject", "token"}
+
+_MASKS = (
+    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){2,4}"), "[access token]"),
+    (re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]+", re.IGNORECASE), r"\1 [credentials]"),
+    (re.compile(r"[\w.+-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+"), "[e-mail]"),
+    (re.compile(r"(?:\+|%2[Bb])\d{5,13}(\d{2})\b"), r"+…\1"),
+)
+
+
+def fields(**facts: object) -> dict[str, Any]:
+    """Facts of a log line, for its ``extra``. Facts named like content are masked whatever their value."""
+    return {"facts": {name: "***" if name in _CONTENT else value for name, value in facts.items()}}
+
+
+def masked(text: str) -> str:
+    """The text without tokens, credentials, phone numbers and e-mail addresses."""
+    for pattern, replacement in _MASKS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class _Formatter(logging.Formatter):
+    def facts_of(self, record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+        for variable in _CONTEXT:
+            if value := variable.get():
+                yield variable.name, value
+        for name, value in getattr(record, "facts", {}).items():
+            yield name, masked(value) if isinstance(value, str) else value if _is_plain(value) else masked(str(value))
+
+    def event_of(self, record: logging.LogRecord) -> str:
+        return masked(record.getMessage())
+
+    def trace_of(self, record: logging.LogRecord) -> str:
+        return masked(self.formatException(record.exc_info)) if record.exc_info and record.exc_info[0] else ""
+
+    def moment_of(self, record: logging.LogRecord) -> str:
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+
+
+class TextFormatter(_Formatter):
+    """One line for people: moment, level, event, facts. A traceback follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join(f" {name}={_word(value)}" for name, value in self.facts_of(record))
+        event = self.event_of(record).replace("\n", "\\n").replace("\r", "\\r")
+        line = f"{self.moment_of(record)} {record.levelname:<7} {event}{facts}"
+        trace = self.trace_of(record)
+        return f"{line}\n{trace}" if trace else line
+
+
+class JsonFormatter(_Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "at": self.moment_of(record),
+            "level": record.levelname.lower(),
+            "event": self.event_of(record),
+            "logger": record.name,
+        }
+        entry.update((name, value) for name, value in self.facts_of(record) if name not in entry)
+        if trace := self.trace_of(record):
+            entry["trace"] = trace
+        return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+
+
+def configure(level: str = "info", format: str = "text", stream: TextIO | None = None) -> None:
+    """Log lines of the whole process go to ``stream`` (standard error) from here on, and nowhere else."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, bool | int | float)
+
+
+def _word(value: object) -> str:
+    """A value as one word: quoted when it has blanks, quotes or anything that could start a line of its own."""
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    text = str(value)
+    is_word = text.isprintable() and not (set(text) & set(' "=')) and text
+    return text if is_word else json.dumps(text, ensure_ascii=False)
+
+
+# -------------------------------------------------------------------------------------------------------- metrics
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Tally:
+    """A counter that costs an addition: ``FRAMES_RECEIVED.count += 1``.
+
+    For what happens per frame or per statement, where the library's locked counters (half a microsecond) would be
+    felt. Only the thread of the event loop may add to it.
+    """
+
+    __slots__ = ("count", "name", "sentence")
+
+    def __init__(self, name: str, sentence: str) -> None:
+        self.count = 0
+        self.name = name
+        self.sentence = sentence
+        _tallies.append(self)
+
+
+_tallies: list[Tally] = []
+
+
+class _TallyCollector:
+    """Shows the tallies to the registry."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        for tally in _tallies:
+            yield CounterMetricFamily(tally.name, tally.sentence, value=tally.count)
+
+
+REGISTRY.register(_TallyCollector())
+
+_REQUESTS = Counter(
+    "tertulia_requests_total",
+    "Requests answered, by face (rest, client), operation and class of status.",
+    ["face", "operation", "status"],
+    registry=REGISTRY,
+)
+_REQUEST_SECONDS = Histogram(
+    "tertulia_request_seconds",
+    "Time from a parsed request to its answer.",
+    ["face", "operation"],
+    buckets=_FAST,
+    registry=REGISTRY,
+)
+_COMMAND_SECONDS = Histogram(
+    "tertulia_command_seconds",
+    "Time from a command to its commit or refusal, by outcome (done, repeated, refused, failed).",
+    ["command", "outcome"],
+    buckets=_FAST,
+    registry=REGISTRY,
+)
+CONNECTIONS = Gauge("tertulia_connections", "WebSocket connections that are open.", registry=REGISTRY)
+SUBSCRIPTIONS = Gauge("tertulia_subscriptions", "Sync objects followed, summed over connections.", registry=REGISTRY)
+CONNECTION_ENDS = Counter(
+    "tertulia_connection_ends_total",
+    "WebSocket connections that ended, by reason (client, expired, refused, protocol, slow, silent, shutdown).",
+    ["reason"],
+    registry=REGISTRY,
+)
+TOKENS_REFUSED = Counter(
+    "tertulia_tokens_refused_total", "Access tokens refused, by error code.", ["code"], registry=REGISTRY
+)
+FRAMES_RECEIVED = Tally("tertulia_frames_received_total", "WebSocket messages received.")
+FRAMES_SENT = Tally("tertulia_frames_sent_total", "WebSocket messages handed to the network.")
+BYTES_SENT = Tally("tertulia_bytes_sent_total", "Bytes of WebSocket messages handed to the network.")
+WRITES = Tally("tertulia_writes_total", "Writes to WebSocket connections; one carries all frames of a tick.")
+SYNC_EVENTS = Tally("tertulia_sync_events_total", "Numbered changes of Sync objects published.")
+DELIVERIES = Tally("tertulia_deliveries_total", "Sync events put into the send queue of a connection.")
+TYPING = Tally("tertulia_typing_total", "Typing notifications put into the send queue of a connection.")
+REPLAYS = Tally("tertulia_replays_total", "Subscriptions that caught up from the database.")
+REPLAYS_WAITING = Gauge(
+    "tertulia_replays_waiting", "Subscriptions waiting for their turn to catch up.", registry=REGISTRY
+)
+FOLLOW_GAPS = Tally(
+    "tertulia_follow_gaps_total", "Gaps in the numbers of a followed object, repaired from the database."
+)
+SEND_QUEUE_OVERFLOWS = Tally("tertulia_send_queue_overflows_total", "Connections dropped because they read too slowly.")
+STATEMENTS = Tally("tertulia_statements_total", "SQL statements run.")
+COMMIT_BATCH = Histogram(
+    "tertulia_commit_batch_transactions",
+    "Transactions that one commit covers.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    registry=REGISTRY,
+)
+COMMIT_SECONDS = Histogram(
+    "tertulia_commit_seconds", "Time of one commit with its disk sync.", buckets=_FAST, registry=REGISTRY
+)
+STORAGE_FAILURES = Counter(
+    "tertulia_storage_failures_total", "Transactions lost to the disk or the database.", registry=REGISTRY
+)
+MUTATION_REPEATS = Counter(
+    "tertulia_mutation_repeats_total",
+    "Requests answered from the stored answer of their mutation id.",
+    registry=REGISTRY,
+)
+
+
+class RequestMeter:
+    """The metrics of one operation on one face, looked up once."""
+
+    __slots__ = ("_by_class", "_face", "_operation", "_seconds")
+
+    def __init__(self, face: str, operation: str) -> None:
+        self._face = face
+        self._operation = operation
+        self._seconds = _REQUEST_SECONDS.labels(face, operation)
+        self._by_class: dict[int, Counter] = {}
+
+    def done(self, status: int, seconds: float) -> None:
+        """One request was answered."""
+        counter = self._by_class.get(status // 100)
+        if counter is None:
+            counter = _REQUESTS.labels(self._face, self._operation, f"{status // 100}xx")
+            self._by_class[status // 100] = counter
+        counter.inc()
+        self._seconds.observe(seconds)
+
+
+class CommandMeter:
+    """The metrics of one kind of command, looked up once."""
+
+    __slots__ = ("_by_outcome", "_command")
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._by_outcome: dict[str, Histogram] = {}
+
+    def done(self, outcome: str, seconds: float) -> None:
+        """One command ended; ``outcome`` is one of done, repeated, refused, failed."""
+        histogram = self._by_outcome.get(outcome)
+        if histogram is None:
+            histogram = self._by_outcome[outcome] = _COMMAND_SECONDS.labels(self._command, outcome)
+        histogram.observe(seconds)
+
+
+@cache
+def request_meter(face: str, operation: str) -> RequestMeter:
+    """The meter of an operation; always the same for the same names, which come from the table of operations."""
+    return RequestMeter(face, operation)
+
+
+@cache
+def command_meter(command: str) -> CommandMeter:
+    """The meter of a kind of command; always the same for the same name."""
+    return CommandMeter(command)
+
+
+def declared_metrics() -> Mapping[str, str]:
+    """Every metric of ours with its sentence."""
+    return {family.name: family.documentation for family in REGISTRY.collect() if family.name.startswith("tertulia_")}
+
+
+def render() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)

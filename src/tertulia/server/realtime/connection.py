@@ -1,0 +1,280 @@
+"""One client's connection: its token, its requests, what it follows.
+
+The life itself is decided by ``wire.handshake``; this shell pumps: frames in, steps out, and the few things that take
+time (verifying, answering, catching up) as tasks of the node.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from tertulia.server import observe
+from tertulia.server.domain import callers
+from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.errors import BAD_PARAMETER, TOO_MANY_REQUESTS, TertuliaError
+from tertulia.server.domain.users import ConnectUser
+from tertulia.wire import frames, requests, sync, websocket
+from tertulia.wire.frames import Backoff, Frame, MalformedFrame
+from tertulia.wire.handshake import ServerHandshake
+from tertulia.wire.requests import Reply, Request
+from tertulia.wire.steps import (
+    Drop,
+    Goodbye,
+    Ready,
+    RequestReceived,
+    Send,
+    Steps,
+    TokenUpdated,
+    VerifyToken,
+)
+from tertulia.wire.tokens import Claims, TokenRefused
+from tertulia.wire.websocket import Upgrade
+
+from .node import Node
+from .socket import Socket
+
+log = logging.getLogger(__name__)
+
+SUBSCRIPTIONS_PATH = "/v4/Subscriptions"
+ESTIMATED_DELIVERY_MS = 10_000
+SUBSCRIPTIONS_WAITING = 100
+"""Batches of one connection that may wait their turn; clients send the next when one is settled."""
+
+_decode_subscription = msgspec.json.Decoder(sync.SubscriptionCommand).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Connection:
+    """A handler of one socket, and a follower of objects."""
+
+    __slots__ = (
+        "_claims",
+        "_handshake",
+        "_in_flight",
+        "_node",
+        "_sequel",
+        "_socket",
+        "due_us",
+        "followed",
+        "identity",
+        "is_open",
+        "service_sid",
+        "takes_typing",
+    )
+
+    def __init__(self, node: Node, upgrade: Upgrade) -> None:
+        now = node.clock.now()
+        self._node = node
+        self._handshake = ServerHandshake(node.terms, node.new_seed(), now)
+        self._claims: Claims | None = None
+        self._in_flight = 0
+        self._sequel: list[sync.SubscriptionCommand] | None = None
+        self._socket: Socket | None = None
+        self.due_us: int | None = None
+        self.followed: set[str] = set()
+        self.identity = ""
+        self.service_sid = ""
+        self.takes_typing = False
+        self.is_open = False
+
+    # --- for the socket
+
+    def opened(self, socket: Socket) -> None:
+        self._socket = socket
+        self._put_down()
+        observe.CONNECTIONS.inc()
+
+    def received(self, message: bytes) -> None:
+        observe.FRAMES_RECEIVED.count += 1
+        now = self._node.clock.now()
+        if frames.is_acknowledgement(message):
+            self._handshake.heard(now)
+            return
+        try:
+            frame = frames.parse(message, self._node.conditions.frames)
+        except MalformedFrame as error:
+            log.info("connection.malformed", extra=observe.fields(reason=error.reason))
+            self._run(self._handshake.malformed(error, now))
+            return
+        self._run(self._handshake.received(frame, now))
+
+    def closed(self) -> None:
+        self._run(self._handshake.lost())
+        self._socket = None
+        self._node.deadlines.put(self, None)
+        observe.CONNECTIONS.dec()
+
+    # --- for the hub, the replays and the sweep
+
+    def deliver(self, block: bytes) -> None:
+        if self._socket is not None:
+            self._socket.send(block)
+
+    def notify(self, message_type: str, body: bytes) -> None:
+        self.deliver(self._node.encode(message_type, body))
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._socket.unsent_bytes if self._socket is not None else 0
+
+    def drop_slow(self) -> None:
+        if self._socket is not None:
+            log.warning("connection.reader_too_slow", extra=observe.fields(peer=self._socket.peer))
+            self._socket.abort()
+
+    def revoke(self) -> None:
+        self._run(self._handshake.revoke())
+
+    def offload(self, backoff: Backoff) -> None:
+        """The node stops; the client comes back, here or elsewhere."""
+        self._run(self._handshake.offload(backoff, self._node.clock.now()))
+
+    def tick(self, now_us: int) -> None:
+        self._run(self._handshake.tick(now_us))
+        self._put_down()
+
+    def _put_down(self) -> None:
+        self._node.deadlines.put(self, self._handshake.deadline_us)
+
+    # --- steps
+
+    def _run(self, steps: Steps) -> None:
+        for step in steps:
+            if isinstance(step, Send):
+                self.deliver(websocket.binary(step.frame))
+            elif isinstance(step, RequestReceived):
+                self._take(step.frame)
+            elif isinstance(step, VerifyToken):
+                self._node.tasks.spawn(self._verify(step.token))
+            elif isinstance(step, Ready):
+                self._become(step)
+            elif isinstance(step, TokenUpdated):
+                self._claims = step.claims
+                self._put_down()
+            elif isinstance(step, Goodbye):
+                self._leave(step)
+            elif isinstance(step, Drop):
+                self._drop(step)
+
+    def _become(self, ready: Ready) -> None:
+        self._claims = ready.claims
+        self.identity, self.service_sid = ready.claims.identity, ready.claims.service_sid
+        self.takes_typing = sync.TYPING in ready.message_types
+        self.is_open = True
+        self._node.hub.connect(self)
+        self._put_down()
+        log.info("connection.ready", extra=observe.fields(service=self.service_sid, **ready.client))
+
+    def _leave(self, goodbye: Goodbye) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._node.hub.disconnect(self)
+        self._put_down()
+        observe.CONNECTION_ENDS.labels(goodbye.ending).inc()
+        log.info("connection.end", extra=observe.fields(reason=goodbye.ending))
+
+    def _drop(self, drop: Drop) -> None:
+        if self._socket is not None:
+            self._socket.close(drop.code, drop.reason)
+
+    async def _verify(self, token: str) -> None:
+        now = self._node.clock.now
+        try:
+            claims = await self._node.verify(token)
+            await self._ensure_user(claims)
+        except TokenRefused as refusal:
+            observe.TOKENS_REFUSED.labels(str(refusal.code)).inc()
+            self._run(self._handshake.refuse(refusal.status, refusal.code, str(refusal), now()))
+        except TertuliaError as error:
+            # Our trouble, not the token's: the client tries again (realtime 5.1).
+            backoff = Backoff(1000, 5000) if error.status == 429 else None
+            self._run(self._handshake.refuse(error.status, error.code, error.message, now(), backoff))
+        else:
+            self._run(self._handshake.accept(claims, now()))
+
+    async def _ensure_user(self, claims: Claims) -> None:
+        """A user that does not exist yet is made on the first connection (semantics 3.3)."""
+        if not await self._node.queries.has_user(claims.service_sid, claims.identity):
+            caller = callers.identity(claims.account_sid, claims.service_sid, claims.identity)
+            wish = ConnectUser(
+                service=claims.service_sid,
+                identity=claims.identity,
+                deployment_role_sid=claims.deployment_role_sid,
+            )
+            await self._node.engine.execute(caller, wish)
+
+    # --- requests
+
+    def _take(self, frame: Frame) -> None:
+        claims = self._claims
+        if claims is None or frame.header.http_request is None:
+            return
+        if self._in_flight >= self._node.conditions.requests_in_flight:
+            error = TOO_MANY_REQUESTS()
+            self._reply(frame, requests.error_reply(error.status, error.code, error.message))
+            return
+        self._in_flight += 1
+        self._node.tasks.spawn(self._answer(frame, claims))
+
+    async def _answer(self, frame: Frame, claims: Claims) -> None:
+        try:
+            wrapped = frame.header.http_request
+            assert wrapped is not None, "only frames with a request come here"
+            request = requests.from_http_request(wrapped, frame.payload, frame.header.payload_type)
+            if request.path == SUBSCRIPTIONS_PATH and request.method == "POST":
+                await self._subscribe(frame, request, claims)
+            else:
+                caller = _caller(claims, request)
+                self._reply(frame, await self._node.route(request, caller, claims))
+        finally:
+            self._in_flight -= 1
+
+    def _reply(self, frame: Frame, reply: Reply) -> None:
+        self.deliver(websocket.binary(requests.tunnelled(frame.header.id, reply)))
+
+    # --- subscriptions
+
+    async def _subscribe(self, frame: Frame, request: Request, claims: Claims) -> None:
+        conditions = self._node.conditions
+        try:
+            command = _decode_subscription(request.body)
+            if command.action not in ("establish", "cancel") or len(command.requests) > conditions.max_batch:
+                raise BAD_PARAMETER("A subscription is to establish or cancel, of a bounded batch")
+        except (msgspec.MsgspecError, TertuliaError):
+            error = BAD_PARAMETER("The subscription is malformed")
+            self._reply(frame, requests.error_reply(error.status, error.code, error.message))
+            return
+        if self._sequel is not None and len(self._sequel) >= SUBSCRIPTIONS_WAITING:
+            busy = TOO_MANY_REQUESTS()
+            self._reply(frame, requests.error_reply(busy.status, busy.code, busy.message))
+            return
+        accepted = sync.SubscriptionAccepted(ESTIMATED_DELIVERY_MS, conditions.max_batch, conditions.subscription_ttl_s)
+        self._reply(frame, Reply(202, _encode(accepted)))
+        if self._sequel is not None:
+            self._sequel.append(command)  # one at a time, in order
+            return
+        self._sequel = [command]
+        try:
+            while self._sequel and self.is_open:
+                await self._settle(self._sequel[0], claims)
+                self._sequel.pop(0)
+        finally:
+            self._sequel = None
+
+    async def _settle(self, command: sync.SubscriptionCommand, claims: Claims) -> None:
+        if command.action == "cancel":
+            self._node.following.cancel(self, command.correlation_id, command.requests)
+            return
+        caller = callers.identity(claims.account_sid, claims.service_sid, claims.identity)
+        await self._node.following.establish(self, caller, command.correlation_id, command.requests)
+
+
+def _caller(claims: Claims, request: Request) -> Caller:
+    return callers.identity(
+        claims.account_sid,
+        claims.service_sid,
+        claims.identity,
+        mutation_id=request.headers.get("x-twilio-mutation-id"),
+    )

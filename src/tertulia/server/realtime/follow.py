@@ -1,0 +1,180 @@
+"""How a connection comes to follow objects without a gap: catch up from the database, then live (realtime 9.4 to 9.7).
+
+The follower is registered before the snapshot is read, so whatever commits in between is either in the snapshot or
+kept for him: there is no moment in which an event could pass unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Protocol
+
+import msgspec
+
+from tertulia.server.bus.base import EventPublished
+from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.sync import parse_object_sid
+from tertulia.server.engine.sync.catalogue import MISSING, Catalogue
+from tertulia.server.engine.sync.views import Replay, View
+from tertulia.server.storage.database import Database
+from tertulia.wire import sync
+from tertulia.wire.sync import Canceled, Established, ObjectEvent, SubscriptionFailed, SubscriptionRequest, SyncFailure
+
+from .hub import Follower, Hub
+
+REPLAY_EVENTS = 500
+"""About how many missed events are read at a time; the reader takes them before more are read."""
+EVENTS_IN_A_FRAME = 50
+SETTLED_IN_A_FRAME = 100
+ENOUGH_WAITING_BYTES = 256 * 1024
+"""With more than this unsent, a replay waits for the reader."""
+READER_PATIENCE_S = 30.0
+
+
+class Reader(Follower, Protocol):
+    """A connection that is being read to."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    @property
+    def unsent_bytes(self) -> int: ...
+
+    def notify(self, message_type: str, body: bytes) -> None: ...
+
+    def drop_slow(self) -> None:
+        """It does not read; it comes back and catches up."""
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """What one snapshot says about one requested object."""
+
+    request: SubscriptionRequest
+    view: View | None
+    replay: Replay | None
+
+
+class Following:
+    """Establishes and cancels subscriptions for the connections of a node."""
+
+    def __init__(self, database: Database, hub: Hub, base_url: str, at_once: int) -> None:
+        self._database = database
+        self._hub = hub
+        self._base_url = base_url
+        # After a mass reconnect everybody catches up; nobody else must wait for them (architecture 16).
+        self._turns = asyncio.Semaphore(at_once)
+
+    def cancel(self, reader: Reader, correlation_id: int, requests: Sequence[SubscriptionRequest]) -> None:
+        """The reader follows these objects no longer."""
+        for request in requests:
+            self._hub.leave(reader, request.object_sid)
+        told = [Canceled(request.object_sid, request.object_type) for request in requests]
+        _settle(reader, "subscription_canceled", correlation_id, told)
+
+    async def establish(
+        self, reader: Reader, caller: Caller, correlation_id: int, requests: Sequence[SubscriptionRequest]
+    ) -> None:
+        """Replay what the reader has missed of each object, in order of the requests, and go live with it.
+
+        Objects that are absent or not visible fail with 404, which tells the client that they are gone (9.5).
+        """
+        waiting = list(requests)
+        caught = {request.object_sid: self._hub.catch_up(reader, request.object_sid) for request in waiting}
+        while waiting and reader.is_open:
+            read = await self._read(caller, waiting)
+            waiting = waiting[len(read) :]
+            failed: list[SubscriptionFailed] = []
+            established: list[Established] = []
+            for one in read:
+                sid = one.request.object_sid
+                if one.view is None:
+                    self._hub.leave(reader, sid)
+                    failed.append(_failure(one.request))
+                    continue
+                number = one.view.last_event
+                if one.replay is not None:
+                    await _send(reader, one.replay, correlation_id)
+                    number = one.replay.last
+                complete = one.replay is None or one.replay.complete
+                if complete and self._hub.go_live(reader, sid, caught[sid], number):
+                    established.append(Established(sid, one.view.type, "completed", number))
+                elif sid in reader.followed:
+                    # There is more than one reading holds: on from there.
+                    caught[sid] = self._hub.catch_up(reader, sid)
+                    waiting.append(SubscriptionRequest(sid, one.request.object_type, number))
+            _settle(reader, "subscription_failed", correlation_id, failed)
+            _settle(reader, "subscription_established", correlation_id, established)
+
+    async def _read(self, caller: Caller, requests: Sequence[SubscriptionRequest]) -> list[_Read]:
+        """As many of the requests as a bounded reading holds, at least one; all of it one snapshot."""
+        read: list[_Read] = []
+        left = REPLAY_EVENTS
+        async with self._turns, self._database.snapshot() as connection:
+            views = await Catalogue(connection, caller, self._base_url).open_many([r.object_sid for r in requests])
+            for request in requests:
+                view, replay = views.get(request.object_sid), None
+                if view is not None and request.last_event_id is not None and request.last_event_id < view.last_event:
+                    replay = await view.replay(connection, request.last_event_id, REPLAY_EVENTS)
+                    left -= len(replay.events)
+                read.append(_Read(request, view, replay))
+                if left <= 0:
+                    break
+        return read
+
+    async def missed(self, sid: str, after: int) -> Sequence[EventPublished] | None:
+        """For the hub's repairs: everything of an object after a number, as it would have been published."""
+        name = parse_object_sid(sid)
+        if name is None:
+            return None
+        async with self._database.snapshot() as connection:
+            view = await Catalogue.open_for_system(connection, name, self._base_url)
+            if view is None:
+                return None
+            replay = await view.replay(connection, after, REPLAY_EVENTS)
+        return [published(event) for event in replay.events]
+
+
+def published(event: ObjectEvent) -> EventPublished:
+    return EventPublished(
+        event.object_sid, event.number, event.message_type, sync.live_body(event), event.supersedes, event.ends_object
+    )
+
+
+async def _send(reader: Reader, replay: Replay, correlation_id: int) -> None:
+    """The events in order, as few notifications as their types allow, no faster than they are read."""
+    for event_type, run in groupby(replay.events, key=_event_type):
+        events = [event.event for event in run]
+        for start in range(0, len(events), EVENTS_IN_A_FRAME):
+            await _let_read(reader)
+            body = sync.replay_body(event_type, correlation_id, events[start : start + EVENTS_IN_A_FRAME])
+            reader.notify(sync.REPLAY_EVENT, body)
+
+
+async def _let_read(reader: Reader) -> None:
+    """Wait until the reader has taken most of what was sent; one that takes nothing for too long is dropped."""
+    waited = 0.0
+    while reader.is_open and reader.unsent_bytes > ENOUGH_WAITING_BYTES:
+        if waited > READER_PATIENCE_S:
+            reader.drop_slow()
+            return
+        await asyncio.sleep(0.02)
+        waited += 0.02
+
+
+def _settle(
+    reader: Reader, event_type: str, correlation_id: int, told: Sequence[Established | Canceled | SubscriptionFailed]
+) -> None:
+    for start in range(0, len(told), SETTLED_IN_A_FRAME):
+        body = sync.subscription_body(event_type, correlation_id, told[start : start + SETTLED_IN_A_FRAME])
+        reader.notify(sync.REPLAY_EVENT, body)
+
+
+def _failure(request: SubscriptionRequest) -> SubscriptionFailed:
+    row = MISSING.get(request.object_type) or MISSING["map"]
+    return SubscriptionFailed(request.object_sid, request.object_type, SyncFailure(404, row.code, row.text))
+
+
+def _event_type(event: ObjectEvent) -> str:
+    return event.event_type

@@ -1,0 +1,333 @@
+"""Which connection of this node follows which object: publications in, bytes out.
+
+Per object the hub keeps the last number it has sent, and its followers in three conditions:
+
+* *live*: they have everything up to that number, and get the next event at once;
+* *ahead*: their snapshot was newer than that number; they skip what they have already;
+* *catching up*: being read to from the database; what happens meanwhile is kept for them.
+
+Publications of one tick are delivered together, an event encoded once, one block of bytes for all live followers. A
+gap in the numbers is repaired from the database, so nothing depends on a publication arriving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+from tertulia.server import observe
+from tertulia.server.bus.base import (
+    NODES,
+    AccessEnded,
+    Bus,
+    EventPublished,
+    Publication,
+    ServiceGone,
+    TypingPublished,
+    UserGone,
+    object_topic,
+    user_topic,
+)
+
+log = logging.getLogger(__name__)
+
+KEPT_WHILE_CATCHING_UP = 1000
+"""Events kept for a follower that is being read to; when there are more, he is read to once more."""
+
+Repair = Callable[[str, int], Awaitable[Sequence[EventPublished] | None]]
+"""What was published of an object after a number; None when the object is no more."""
+
+Encode = Callable[[str, bytes], bytes]
+"""A notification of this type and payload, as one WebSocket frame."""
+
+
+class Follower(Protocol):
+    """A connection, as the hub sees it."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def service_sid(self) -> str: ...
+
+    @property
+    def takes_typing(self) -> bool: ...
+
+    followed: set[str]
+    """The objects it follows; kept by the hub."""
+
+    def deliver(self, block: bytes) -> None: ...
+
+    def revoke(self) -> None:
+        """Its user or service is gone."""
+
+
+class Caught:
+    """What was published of an object while one follower was being read to."""
+
+    __slots__ = ("events", "overflowed")
+
+    def __init__(self) -> None:
+        self.events: list[EventPublished] = []
+        self.overflowed = False
+
+    def keep(self, event: EventPublished) -> None:
+        if len(self.events) < KEPT_WHILE_CATCHING_UP:
+            self.events.append(event)
+        else:
+            self.overflowed = True
+
+
+class _Entry:
+    __slots__ = ("ahead", "catching", "is_repairing", "last", "live")
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+        self.live: dict[Follower, None] = {}
+        self.ahead: dict[Follower, int] | None = None
+        self.catching: dict[Follower, Caught] | None = None
+        self.is_repairing = False
+
+    @property
+    def is_deserted(self) -> bool:
+        return not self.live and not self.ahead and not self.catching
+
+
+class Hub:
+    """The connections of this node, and what they follow."""
+
+    def __init__(self, bus: Bus, encode: Encode, repair: Repair, spawn: Callable[[Awaitable[None]], None]) -> None:
+        self._bus = bus
+        self._encode = encode
+        self._repair = repair
+        self._spawn = spawn
+        self._entries: dict[str, _Entry] = {}
+        self._users: dict[tuple[str, str], set[Follower]] = {}
+        self._pending: list[Publication] = []
+        bus.subscribe(NODES, self.receive)
+
+    # --- connections
+
+    def connect(self, follower: Follower) -> None:
+        """A connection has become somebody's."""
+        key = (follower.service_sid, follower.identity)
+        others = self._users.get(key)
+        if others is None:
+            others = self._users[key] = set()
+            self._bus.subscribe(user_topic(*key), self.receive)
+        others.add(follower)
+
+    def disconnect(self, follower: Follower) -> None:
+        """It is gone, with all it followed."""
+        for sid in tuple(follower.followed):
+            self.leave(follower, sid)
+        key = (follower.service_sid, follower.identity)
+        others = self._users.get(key)
+        if others is not None:
+            others.discard(follower)
+            if not others:
+                del self._users[key]
+                self._bus.unsubscribe(user_topic(*key), self.receive)
+
+    # --- following
+
+    def catch_up(self, follower: Follower, sid: str) -> Caught:
+        """From now on keep the object's events for this follower, who is about to be read to."""
+        entry = self._entries.get(sid)
+        if entry is None:
+            entry = self._entries[sid] = _Entry()
+            self._bus.subscribe(object_topic(sid), self.receive)
+        entry.live.pop(follower, None)
+        if entry.ahead is not None:
+            entry.ahead.pop(follower, None)
+        if entry.catching is None:
+            entry.catching = {}
+        caught = entry.catching[follower] = Caught()
+        follower.followed.add(sid)
+        return caught
+
+    def go_live(self, follower: Follower, sid: str, caught: Caught, number: int) -> bool:
+        """The follower has everything up to ``number``; what was kept beyond it is delivered, then events as they come.
+
+        False when he must be read to once more, or follows the object no longer.
+        """
+        entry = self._entries.get(sid)
+        if entry is None or entry.catching is None or entry.catching.get(follower) is not caught:
+            return False
+        if caught.overflowed:
+            return False
+        del entry.catching[follower]
+        if not entry.catching:
+            entry.catching = None
+        for event in caught.events:
+            if event.number > number:
+                follower.deliver(self._encode(event.message_type, event.body))
+                number = event.number
+        if entry.last is None:
+            entry.last = number
+        if number > entry.last:
+            if entry.ahead is None:
+                entry.ahead = {}
+            entry.ahead[follower] = number
+        else:
+            entry.live[follower] = None
+        observe.REPLAYS.count += 1
+        return True
+
+    def leave(self, follower: Follower, sid: str) -> None:
+        """The follower follows the object no longer."""
+        follower.followed.discard(sid)
+        entry = self._entries.get(sid)
+        if entry is None:
+            return
+        entry.live.pop(follower, None)
+        if entry.ahead is not None:
+            entry.ahead.pop(follower, None)
+        if entry.catching is not None:
+            entry.catching.pop(follower, None)
+        if entry.is_deserted:
+            self._forget(sid)
+
+    def _forget(self, sid: str) -> None:
+        del self._entries[sid]
+        self._bus.unsubscribe(object_topic(sid), self.receive)
+
+    # --- publications
+
+    def receive(self, publication: Publication) -> None:
+        """Keep a publication until the end of this tick; those of one commit batch are then delivered together."""
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._deliver)
+        self._pending.append(publication)
+
+    def _deliver(self) -> None:
+        pending, self._pending = self._pending, []
+        newest = {p.object_sid: p.number for p in pending if type(p) is EventPublished and p.supersedes}
+        run: list[EventPublished] = []
+        for publication in pending:
+            if type(publication) is EventPublished:
+                if run and run[0].object_sid != publication.object_sid:
+                    self._deliver_run(run)
+                    run = []
+                # A document's content of the same tick is told once, its newest.
+                if not publication.supersedes or newest[publication.object_sid] == publication.number:
+                    run.append(publication)
+                continue
+            if run:
+                self._deliver_run(run)
+                run = []
+            self._react(publication)
+        if run:
+            self._deliver_run(run)
+
+    def _react(self, publication: Publication) -> None:
+        if isinstance(publication, TypingPublished):
+            self._deliver_typing(publication)
+        elif isinstance(publication, AccessEnded):
+            for follower in self._of_user(publication.service_sid, publication.identity):
+                for sid in publication.object_sids:
+                    self.leave(follower, sid)
+        elif isinstance(publication, UserGone):
+            self._revoke(self._of_user(publication.service_sid, publication.identity))
+        elif isinstance(publication, ServiceGone):
+            self._revoke([f for (sid, _), some in self._users.items() if sid == publication.service_sid for f in some])
+
+    def _of_user(self, service_sid: str, identity: str) -> Iterable[Follower]:
+        return tuple(self._users.get((service_sid, identity), ()))
+
+    @staticmethod
+    def _revoke(followers: Iterable[Follower]) -> None:
+        for follower in followers:
+            follower.revoke()
+
+    def _deliver_run(self, run: list[EventPublished]) -> None:
+        """Some events of one object, in order."""
+        sid = run[0].object_sid
+        entry = self._entries.get(sid)
+        if entry is None:
+            return
+        if entry.catching is not None:
+            for caught in entry.catching.values():
+                for event in run:
+                    caught.keep(event)
+        if entry.last is None:
+            return
+        news = []
+        for event in run:
+            if event.number <= entry.last:
+                continue
+            if event.number != entry.last + 1 and not event.supersedes:
+                self._begin_repair(sid, entry)
+                break
+            news.append(event)
+            entry.last = event.number
+        if news:
+            self._send(sid, entry, news)
+
+    def _send(self, sid: str, entry: _Entry, news: list[EventPublished]) -> None:
+        frames = [self._encode(event.message_type, event.body) for event in news]
+        block = frames[0] if len(frames) == 1 else b"".join(frames)
+        for follower in entry.live:
+            follower.deliver(block)
+        observe.SYNC_EVENTS.count += len(news)
+        observe.DELIVERIES.count += len(news) * len(entry.live)
+        if entry.ahead:
+            self._send_ahead(entry, news, frames)
+        if news[-1].ends_object:
+            for follower in (*entry.live, *(entry.ahead or ()), *(entry.catching or ())):
+                self.leave(follower, sid)
+
+    @staticmethod
+    def _send_ahead(entry: _Entry, news: list[EventPublished], frames: list[bytes]) -> None:
+        assert entry.ahead is not None
+        assert entry.last is not None
+        for follower, floor in tuple(entry.ahead.items()):
+            for event, frame in zip(news, frames, strict=True):
+                if event.number > floor:
+                    follower.deliver(frame)
+            if entry.last >= floor:
+                del entry.ahead[follower]
+                entry.live[follower] = None
+        if not entry.ahead:
+            entry.ahead = None
+
+    def _deliver_typing(self, typing: TypingPublished) -> None:
+        entry = self._entries.get(typing.object_sid)
+        if entry is None:
+            return
+        frame: bytes | None = None
+        for follower in (*entry.live, *(entry.ahead or ())):
+            if follower.takes_typing and follower.identity != typing.identity:
+                if frame is None:
+                    frame = self._encode("twilio.ipmsg.typing_indicator", typing.body)
+                follower.deliver(frame)
+                observe.TYPING.count += 1
+
+    # --- gaps
+
+    def _begin_repair(self, sid: str, entry: _Entry) -> None:
+        if not entry.is_repairing:
+            entry.is_repairing = True
+            observe.FOLLOW_GAPS.count += 1
+            self._spawn(self._repair_gap(sid, entry))
+
+    async def _repair_gap(self, sid: str, entry: _Entry) -> None:
+        """Read what is missing from the database and send it as live events."""
+        assert entry.last is not None
+        log.info("hub.gap", extra=observe.fields(object=sid, after=entry.last))
+        try:
+            missed = await self._repair(sid, entry.last)
+        finally:
+            entry.is_repairing = False
+        if self._entries.get(sid) is not entry:
+            return
+        if missed is None:
+            for follower in (*entry.live, *(entry.ahead or ()), *(entry.catching or ())):
+                self.leave(follower, sid)
+            return
+        news = [event for event in missed if event.number > entry.last]
+        if news:
+            entry.last = news[-1].number
+            self._send(sid, entry, news)

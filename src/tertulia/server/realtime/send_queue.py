@@ -1,0 +1,158 @@
+"""What waits to be written to one connection: bounded, and written once per tick of the event loop.
+
+A frame for a room of a thousand is one `bytes` object in a thousand queues; it is copied only when a queue is joined
+for its transport, and a queue whose transport is full is not joined. System calls are the cost of a small frame, so
+everything one tick has for a connection leaves in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Outlet(Protocol):
+    """The part of `asyncio.WriteTransport` that a queue needs."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def get_write_buffer_size(self) -> int: ...
+
+
+class Flusher:
+    """Flushes all queues of one event loop that got frames in a tick, with one callback at its end."""
+
+    __slots__ = ("_dirty",)
+
+    def __init__(self) -> None:
+        self._dirty: list[SendQueue] = []
+
+    def add(self, queue: SendQueue) -> None:
+        """Flushes ``queue`` when the present callbacks of the loop have run."""
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty.append(queue)
+
+    def _flush(self) -> None:
+        waiting = self._dirty[::-1]
+        self._dirty = []
+        try:
+            while waiting:
+                waiting.pop().flush()
+        finally:
+            # One queue raised: the loop reports it, and the others must not suffer.
+            for queue in reversed(waiting):
+                self.add(queue)
+
+
+class SendQueue:
+    """The frames that one transport has yet to take, in order; frames put first overtake the others.
+
+    Never holds more than ``limit_bytes``, what the transport has buffered included. A frame beyond that empties the
+    queue for good and calls ``on_overflow``, once; so the limit must be larger than the largest single frame.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_first",
+        "_flusher",
+        "_frames",
+        "_limit",
+        "_on_overflow",
+        "_outlet",
+        "_paused",
+        "_queued",
+    )
+
+    def __init__(self, transport: Outlet, limit_bytes: int, flusher: Flusher, on_overflow: Callable[[], None]) -> None:
+        # None once the queue takes nothing any more.
+        self._outlet: Outlet | None = transport
+        self._limit = limit_bytes
+        self._flusher = flusher
+        self._on_overflow: Callable[[], None] | None = on_overflow
+        # None while empty: most connections are idle, and an empty list costs 56 bytes.
+        self._frames: list[bytes] | None = None
+        self._first = 0
+        self._queued = 0
+        # At most this many bytes wait in the transport. It only drains between our writes, so the
+        # transport is asked again only when this bound would mean an overflow.
+        self._buffered = 0
+        self._paused = False
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits here and in the transport."""
+        return self._queued + (self._outlet.get_write_buffer_size() if self._outlet is not None else 0)
+
+    def put(self, frame: bytes) -> None:
+        """Sends ``frame``, at the end of this tick if the transport takes it."""
+        queued = self._queued + len(frame)
+        if queued + self._buffered > self._limit and self._overflows(queued):
+            return
+        if self._frames is not None:
+            self._frames.append(frame)
+        elif self._outlet is not None:
+            self._frames = [frame]
+            if not self._paused:
+                self._flusher.add(self)
+        else:
+            return
+        self._queued = queued
+
+    def put_first(self, frame: bytes) -> None:
+        """Sends ``frame`` before all that waits here, but behind what was put first earlier."""
+        if self._frames is None:
+            self.put(frame)
+        elif not self._overflows(self._queued + len(frame)):
+            self._queued += len(frame)
+            self._frames.insert(self._first, frame)
+        # A lone frame counts as well: the next one put first must not overtake it.
+        self._first += 1
+
+    def flush(self) -> None:
+        """Writes what waits, unless the transport is full."""
+        if not self._paused:
+            self._write()
+
+    def pause(self) -> None:
+        """The transport is full: frames wait here, unjoined."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The transport takes frames again."""
+        self._paused = False
+        if self._frames is not None:
+            self._flusher.add(self)
+
+    def finish(self) -> None:
+        """Hands all that waits to the transport, full or not, and takes nothing any more."""
+        self._write()
+        self.drop()
+
+    def drop(self) -> None:
+        """Forgets all that waits and takes nothing any more."""
+        self._outlet = self._on_overflow = self._frames = None
+        self._queued = 0
+
+    def _write(self) -> None:
+        frames = self._frames
+        if frames is None or self._outlet is None:
+            return
+        self._frames = None
+        self._first = self._queued = 0
+        self._outlet.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        # The write may have ended the connection, and with it this queue.
+        if self._outlet is not None:
+            self._buffered = self._outlet.get_write_buffer_size()
+
+    def _overflows(self, queued: int) -> bool:
+        if self._outlet is None or self._on_overflow is None:
+            return True
+        self._buffered = self._outlet.get_write_buffer_size()
+        if queued + self._buffered <= self._limit:
+            return False
+        on_overflow = self._on_overflow
+        self.drop()
+        on_overflow()
+        return True

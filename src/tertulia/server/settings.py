@@ -1,0 +1,298 @@
+"""Every setting of the server: its default, its limits, and the sentence that explains it.
+
+A setting is one annotated field of a section. Reading it (``sources.py``), checking it, ``tertulia settings`` and the
+reference page all follow from that line.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
+
+from tertulia.wire.sids import ACCOUNT, API_KEY, SERVICE
+
+ENVIRONMENT_PREFIX = "TERTULIA_"
+
+BYTES = {"unit": "bytes"}
+SECONDS = {"unit": "seconds"}
+DAYS = {"unit": "days"}
+SECRET = {"secret": True}
+
+
+OnExpiry = Literal["reauth", "close"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+
+# ------------------------------------------------------------------------------------------------------- sections
+
+
+class ServerSettings(Struct, frozen=True):
+    """Where the server listens and keeps its data."""
+
+    host: Annotated[str, Meta(description="Address to listen on; `0.0.0.0` or `::` for all.", min_length=1)] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(description="Port to listen on; 0 takes any free one.", ge=0, le=65535)] = 8080
+    public_url: Annotated[
+        str | None,
+        Meta(
+            description="Base of the URLs in answers, as clients reach the server, with a path prefix if a proxy adds"
+            " one. Unset: taken from the request's Host header."
+        ),
+    ] = None
+    data: Annotated[
+        str, Meta(description="Folder of the database, the seal key and `tertulia.toml`.", min_length=1)
+    ] = "tertulia-data"
+    body_limit_bytes: Annotated[int, Meta(description="Largest body of a request.", ge=1024, extra=BYTES)] = 1 << 20
+    shutdown_grace_s: Annotated[
+        float, Meta(description="How long a stopping server lets requests finish.", ge=0, le=3600, extra=SECONDS)
+    ] = 5.0
+
+    def __post_init__(self) -> None:
+        if self.public_url is None:
+            return
+        scheme, separator, rest = self.public_url.partition("://")
+        if scheme not in ("http", "https") or not separator or rest[:1] in ("", "/") or set(rest) & set("?# "):
+            raise ValueError(f"expected http://host or https://host, got {self.public_url!r}")
+        force_setattr(self, "public_url", self.public_url.rstrip("/"))
+
+
+class TokensSettings(Struct, frozen=True):
+    """Which access tokens connect (semantics 3)."""
+
+    min_ttl_s: Annotated[
+        int, Meta(description="Shortest total life of an access token that may connect.", ge=0, extra=SECONDS)
+    ] = 180
+    max_ttl_s: Annotated[
+        int, Meta(description="Longest life of an access token that may connect.", ge=1, extra=SECONDS)
+    ] = 86_400
+    leeway_s: Annotated[
+        int,
+        Meta(
+            description="How far another machine's clock may be ahead, for `nbf` and `iat`; `exp` is exact.",
+            ge=0,
+            extra=SECONDS,
+        ),
+    ] = 30
+    on_expiry: Annotated[
+        OnExpiry,
+        Meta(
+            description="What a connection meets when its access token runs out: `reauth` drops the socket and refuses"
+            " the next init, so that a new token given in the app's `tokenExpired` handler works; `close` sends a close"
+            " frame, as the hosted service does."
+        ),
+    ] = "reauth"
+
+    def __post_init__(self) -> None:
+        if self.min_ttl_s > self.max_ttl_s:
+            raise ValueError("tokens.min_ttl_s is above tokens.max_ttl_s, so no token could connect")
+
+
+class RealtimeSettings(Struct, frozen=True):
+    """How much one WebSocket connection may take."""
+
+    frame_limit_bytes: Annotated[int, Meta(description="Largest message a client may send.", ge=4096, extra=BYTES)] = (
+        256 << 10
+    )
+    send_queue_bytes: Annotated[
+        int,
+        Meta(
+            description="What may wait for a slow reader; beyond it the connection is dropped and catches up later.",
+            ge=65_536,
+            extra=BYTES,
+        ),
+    ] = 4 << 20
+    ping_interval_s: Annotated[
+        float, Meta(description="Silence after which the server pings a connection.", gt=0, le=3600, extra=SECONDS)
+    ] = 30.0
+    ping_timeout_s: Annotated[
+        float, Meta(description="Silence after a ping that ends the connection.", gt=0, le=3600, extra=SECONDS)
+    ] = 30.0
+    requests_in_flight: Annotated[
+        int, Meta(description="Requests of one connection that may be worked on at a time.", ge=1)
+    ] = 512
+    replays_at_once: Annotated[
+        int, Meta(description="Subscriptions of all connections that may read their backlog at a time.", ge=1)
+    ] = 64
+    subscription_ttl_s: Annotated[
+        int, Meta(description="Life of a subscription that the client does not renew.", ge=60, extra=SECONDS)
+    ] = 86_400
+    max_batch: Annotated[int, Meta(description="Subscriptions that one request may ask for.", ge=1)] = 1000
+    init_timeout_s: Annotated[
+        float,
+        Meta(description="How long a new connection may take to present its token.", gt=0, le=3600, extra=SECONDS),
+    ] = 30.0
+
+
+class LimitsSettings(Struct, frozen=True):
+    """Limits that an installation may choose; those of the API itself are fixed."""
+
+    group_text_participants: Annotated[
+        int, Meta(description="Largest number of participants in a group text.", ge=2)
+    ] = 10
+
+
+class TypingSettings(Struct, frozen=True):
+    """The typing indicator."""
+
+    timeout_s: Annotated[
+        int, Meta(description="Silence after which somebody no longer types.", ge=1, extra=SECONDS)
+    ] = 5
+
+
+class SyncSettings(Struct, frozen=True):
+    """What clients that were away can catch up on."""
+
+    tombstone_days: Annotated[
+        int, Meta(description="How long removals are remembered for clients that were away.", ge=1, extra=DAYS)
+    ] = 7
+
+
+class StorageSettings(Struct, frozen=True):
+    """The database."""
+
+    readers: Annotated[int, Meta(description="Connections that read beside the one that writes.", ge=1, le=64)] = 4
+
+
+class MutationsSettings(Struct, frozen=True):
+    """Repeats of a request that carry the same mutation id."""
+
+    keep_s: Annotated[
+        int, Meta(description="How long an answer is kept for a repeat of its request.", ge=60, extra=SECONDS)
+    ] = 600
+
+
+class SealSettings(Struct, frozen=True):
+    """The key that protects stored secrets."""
+
+    key: Annotated[
+        str | None,
+        Meta(
+            description="Key of 32 bytes in base64 that seals stored secrets. Unset: a key file in the data folder,"
+            " made at the first start.",
+            extra=SECRET,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None:
+            try:
+                length = len(base64.b64decode(self.key, validate=True))
+            except binascii.Error:
+                length = -1
+            if length != 32:
+                raise ValueError("expected 32 bytes in base64; `openssl rand -base64 32` prints such a key")
+
+    def key_bytes(self) -> bytes | None:
+        """The key itself, if it is set here."""
+        return None if self.key is None else base64.b64decode(self.key)
+
+    def __repr__(self) -> str:
+        return f"SealSettings(key={'***' if self.key else None})"
+
+
+class LogSettings(Struct, frozen=True):
+    """What the server says about itself, on standard error."""
+
+    level: Annotated[LogLevel, Meta(description="Least severe lines to write.")] = "info"
+    format: Annotated[LogFormat, Meta(description="`text` for people, `json` with one object a line for machines.")] = (
+        "text"
+    )
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything an installation can choose. ``Settings()`` is a server that starts."""
+
+    server: ServerSettings = ServerSettings()
+    tokens: TokensSettings = TokensSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
+    limits: LimitsSettings = LimitsSettings()
+    typing: TypingSettings = TypingSettings()
+    sync: SyncSettings = SyncSettings()
+    storage: StorageSettings = StorageSettings()
+    mutations: MutationsSettings = MutationsSettings()
+    seal: SealSettings = SealSettings()
+    log: LogSettings = LogSettings()
+
+
+class Bootstrap(Struct, frozen=True):
+    """What the first start makes, where the environment fixes it; later starts do not look at it."""
+
+    account_sid: Annotated[str | None, Meta(description="SID of the account.", extra={"prefix": ACCOUNT})] = None
+    auth_token: Annotated[str | None, Meta(description="Auth token of the account.", extra=SECRET)] = None
+    api_key_sid: Annotated[str | None, Meta(description="SID of the API key.", extra={"prefix": API_KEY})] = None
+    api_key_secret: Annotated[str | None, Meta(description="Secret of the API key.", extra=SECRET)] = None
+    service_sid: Annotated[str | None, Meta(description="SID of the default service.", extra={"prefix": SERVICE})] = (
+        None
+    )
+
+    def __repr__(self) -> str:
+        return f"Bootstrap({self.account_sid}, ***, {self.api_key_sid}, ***, {self.service_sid})"
+
+
+# ----------------------------------------------------------------------------------------- what can be set, as data
+
+
+class Known(Struct, frozen=True):
+    """One thing that can be set, as the reference page and the readers of the sources see it."""
+
+    name: str
+    section: str
+    field: str
+    type: Any
+    default: Any
+    description: str
+    unit: str | None = None
+    limits: str = ""
+    is_secret: bool = False
+    prefix: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return ENVIRONMENT_PREFIX + self.name.replace(".", "_").upper()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of a closed set, else nothing."""
+        bare = get_args(self.type)[0]
+        return get_args(bare) if get_origin(bare) is Literal else ()
+
+
+def _known(struct: type[Struct], section: str) -> Iterator[Known]:
+    hints = get_type_hints(struct, include_extras=True)
+    for field in msgspec.structs.fields(struct):
+        type_ = hints[field.name]
+        assert get_origin(type_) is Annotated
+        meta = get_args(type_)[1]
+        extra = meta.extra or {}
+        yield Known(
+            name=f"{section}.{field.name}" if section else field.name,
+            section=section,
+            field=field.name,
+            type=type_,
+            default=field.default,
+            description=meta.description,
+            unit=extra.get("unit"),
+            limits=_limits(meta),
+            is_secret=extra.get("secret", False),
+            prefix=extra.get("prefix"),
+        )
+
+
+def _limits(meta: Meta) -> str:
+    above = f"above {meta.gt}" if meta.gt is not None else f"at least {meta.ge}" if meta.ge is not None else ""
+    upto = f"at most {meta.le}" if meta.le is not None else ""
+    return ", ".join(part for part in (above, upto) if part)
+
+
+SECTIONS: dict[str, type[Struct]] = {field.name: type(field.default) for field in msgspec.structs.fields(Settings)}
+KNOWN: dict[str, Known] = {known.name: known for name, struct in SECTIONS.items() for known in _known(struct, name)}
+BOOTSTRAP: dict[str, Known] = {known.name: known for known in _known(Bootstrap, "")}

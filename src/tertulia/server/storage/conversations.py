@@ -1,0 +1,89 @@
+"""Conversations."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tertulia.server.domain.conversations import Conversation
+from tertulia.wire.sids import is_sid
+
+from .database import Connection
+from .paging import Page, page
+from .table import Table
+
+CONVERSATIONS = Table(Conversation, "conversations")
+
+
+class ConversationFilter(msgspec.Struct, frozen=True):
+    """What the list of a service's conversations is narrowed to. Times are inclusive, in microseconds."""
+
+    state: str | None = None
+    created_from: int | None = None
+    created_to: int | None = None
+
+    @property
+    def by_date(self) -> bool:
+        return self.created_from is not None or self.created_to is not None
+
+
+class Conversations:
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find(self, service_sid: str, key: str, *, lock: bool = False) -> Conversation | None:
+        """By SID or unique name. A unique name never looks like a SID."""
+        column = "sid" if is_sid(key, "CH") else "unique_name"
+        row = await self._connection.row(
+            f"SELECT {CONVERSATIONS.columns} FROM conversations"
+            f" WHERE service_sid = $1 AND {column} = $2{' FOR UPDATE' if lock else ''}",
+            service_sid,
+            key,
+        )
+        return CONVERSATIONS.entity(row) if row else None
+
+    async def get(self, sid: str) -> Conversation | None:
+        return await CONVERSATIONS.get(self._connection, sid)
+
+    async def add(self, conversation: Conversation) -> None:
+        await CONVERSATIONS.add(self._connection, conversation)
+
+    async def save(self, conversation: Conversation, before: Conversation) -> None:
+        """Write what differs from ``before``."""
+        await CONVERSATIONS.save(self._connection, conversation, before)
+
+    async def remove(self, conversation: Conversation) -> None:
+        """Delete it with its messages and participants."""
+        for table in ("messages", "participants"):
+            await self._connection.execute(f"DELETE FROM {table} WHERE conversation_sid = $1", conversation.sid)
+        await CONVERSATIONS.remove(self._connection, conversation.sid)
+
+    async def with_group_key(self, account_sid: str, key: str) -> str | None:
+        """The open conversation of the account that is a group text of these numbers."""
+        sid: str | None = await self._connection.value(
+            "SELECT sid FROM conversations WHERE account_sid = $1 AND group_key = $2", account_sid, key
+        )
+        return sid
+
+    async def page(self, service_sid: str, only: ConversationFilter, wanted: Page) -> list[Conversation]:
+        """By age; by date of creation when the filter names one (rest 1.6)."""
+        conditions, parameters = ["service_sid = $1"], [service_sid]
+        for condition, value in (
+            ("state = ", only.state),
+            ("created_at >= ", only.created_from),
+            ("created_at <= ", only.created_to),
+        ):
+            if value is not None:
+                parameters.append(value)  # type: ignore[arg-type]
+                conditions.append(f"{condition}${len(parameters)}")
+        rows = await page(
+            self._connection,
+            CONVERSATIONS.columns,
+            "conversations",
+            " AND ".join(conditions),
+            tuple(parameters),
+            "created_at, sid" if only.by_date else "sid",
+            wanted,
+        )
+        return [CONVERSATIONS.entity(row) for row in rows]

@@ -1,0 +1,159 @@
+"""Participants, as members of a conversation."""
+
+from __future__ import annotations
+
+from tertulia.server.domain.addresses import GroupMember, MessagingBinding
+from tertulia.server.domain.conversations import ListedMember
+from tertulia.server.domain.participants import Participant
+from tertulia.wire.sids import is_sid
+
+from .database import Connection
+from .paging import Page, page
+from .table import Table
+
+PARTICIPANTS = Table(Participant, "participants")
+
+
+class Participants:
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find(self, conversation_sid: str, key: str) -> Participant | None:
+        """By SID or identity. An identity never looks like a participant SID."""
+        column = "sid" if is_sid(key, "MB") else "identity"
+        row = await self._connection.row(
+            f"SELECT {PARTICIPANTS.columns} FROM participants WHERE conversation_sid = $1 AND {column} = $2",
+            conversation_sid,
+            key,
+        )
+        return PARTICIPANTS.entity(row) if row else None
+
+    async def seat(self, conversation_sid: str, identity: str) -> tuple[Participant, str] | None:
+        """A user's participant, with the names of every permission his two roles grant (semantics 2.1)."""
+        row = await self._connection.row(
+            f"SELECT {PARTICIPANTS.qualified('p')}, coalesce(c.permissions, ''), coalesce(s.permissions, '')"
+            " FROM participants AS p"
+            " LEFT JOIN users AS u ON u.sid = p.user_sid"
+            " LEFT JOIN roles AS c ON c.sid = p.role_sid"
+            " LEFT JOIN roles AS s ON s.sid = u.role_sid"
+            " WHERE p.conversation_sid = $1 AND p.identity = $2",
+            conversation_sid,
+            identity,
+        )
+        if row is None:
+            return None
+        return PARTICIPANTS.entity(row[:-2]), f"{row[-2]} {row[-1]}"
+
+    async def authored(self, conversation_sid: str, author: str) -> str | None:
+        """SID of the participant whose identity or address an author's name is (rest 6)."""
+        sid: str | None = await self._connection.value(
+            "SELECT sid FROM participants WHERE conversation_sid = $1"
+            " AND (identity = $2 OR address = $2 OR projected_address = $2) ORDER BY sid LIMIT 1",
+            conversation_sid,
+            author,
+        )
+        return sid
+
+    async def add(self, participant: Participant) -> None:
+        await PARTICIPANTS.add(self._connection, participant)
+
+    async def save(self, participant: Participant, before: Participant) -> None:
+        """Write what differs from ``before``."""
+        await PARTICIPANTS.save(self._connection, participant, before)
+
+    async def remove(self, participant: Participant) -> None:
+        await PARTICIPANTS.remove(self._connection, participant.sid)
+
+    async def holder_of_pair(self, account_sid: str, address: str, proxy_address: str) -> str | None:
+        """The open conversation of the account in which this pair of addresses talks (semantics 4.2)."""
+        sid: str | None = await self._connection.value(
+            "SELECT conversation_sid FROM participants"
+            " WHERE account_sid = $1 AND address = $2 AND proxy_address = $3 AND holds_pair = 1",
+            account_sid,
+            address,
+            proxy_address,
+        )
+        return sid
+
+    async def on_channels(self, conversation_sid: str) -> int:
+        """How many participants are there without an identity."""
+        return int(
+            await self._connection.value(
+                "SELECT count(*) FROM participants WHERE conversation_sid = $1 AND identity IS NULL", conversation_sid
+            )
+        )
+
+    async def group_members(self, conversation_sid: str) -> list[tuple[str, GroupMember]]:
+        """Every participant's SID with what the rules of group texting look at."""
+        rows = await self._connection.rows(
+            "SELECT sid, identity, address, proxy_address, projected_address"
+            " FROM participants WHERE conversation_sid = $1",
+            conversation_sid,
+        )
+        return [(row[0], GroupMember(row[1] is not None, MessagingBinding(*row[2:]))) for row in rows]
+
+    async def has_bindings(self, conversation_sid: str) -> bool:
+        """Somebody is there by an address: the only case in which the rules of group texting can matter."""
+        return bool(
+            await self._connection.value(
+                "SELECT EXISTS (SELECT 1 FROM participants WHERE conversation_sid = $1"
+                " AND (address IS NOT NULL OR projected_address IS NOT NULL))",
+                conversation_sid,
+            )
+        )
+
+    async def page(self, conversation_sid: str, wanted: Page) -> list[Participant]:
+        rows = await page(
+            self._connection,
+            PARTICIPANTS.columns,
+            "participants",
+            "conversation_sid = $1",
+            (conversation_sid,),
+            "sid",
+            wanted,
+        )
+        return [PARTICIPANTS.entity(row) for row in rows]
+
+    async def changed_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
+        """Participants whose roster item changed after ``event``, in order of its number."""
+        rows = await self._connection.rows(
+            f"SELECT {PARTICIPANTS.columns} FROM participants"
+            " WHERE conversation_sid = $1 AND roster_event > $2 ORDER BY roster_event LIMIT $3",
+            conversation_sid,
+            event,
+            limit,
+        )
+        return [PARTICIPANTS.entity(row) for row in rows]
+
+    async def unlist(self, conversation_sid: str, at: int) -> tuple[ListedMember, ...]:
+        """Take the conversation out of every member's conversations map.
+
+        Four statements however many members there are. Leaves a tombstone in each map.
+        """
+        listed = "SELECT user_sid FROM participants WHERE conversation_sid = $1 AND listed_event IS NOT NULL"
+        members = await self._connection.rows(
+            f"UPDATE users SET conversations_event = conversations_event + 1 WHERE sid IN ({listed})"
+            " RETURNING sid, conversations_event",
+            conversation_sid,
+        )
+        await self._connection.execute(
+            "INSERT INTO tombstones (object_sid, event, item_key, created_event, at)"
+            " SELECT 'MC' || substr(u.sid, 3), u.conversations_event, p.conversation_sid, p.listed_created, $2"
+            " FROM participants AS p JOIN users AS u ON u.sid = p.user_sid"
+            " WHERE p.conversation_sid = $1 AND p.listed_event IS NOT NULL",
+            conversation_sid,
+            at,
+        )
+        await self._connection.execute(
+            "UPDATE participants SET listed_created = NULL, listed_event = NULL WHERE conversation_sid = $1",
+            conversation_sid,
+        )
+        return tuple(ListedMember(sid, event) for sid, event in members)
+
+    async def free_pairs(self, conversation_sid: str) -> None:
+        """Let others have the pairs of addresses that this conversation held."""
+        await self._connection.execute(
+            "UPDATE participants SET holds_pair = NULL WHERE conversation_sid = $1 AND holds_pair = 1", conversation_sid
+        )
