@@ -192,6 +192,19 @@ async def test_what_the_transport_has_sent_no_longer_counts(reader: Reader) -> N
     assert len(reader.writes) == 20
 
 
+async def test_unsent_bytes_are_those_here_and_those_in_the_transport(reader: Reader) -> None:
+    reader.queue.put(b"x" * 100)
+    reader.queue.put_first(b"y" * 10)
+    assert reader.queue.unsent_bytes == 110
+    reader.transport.stuck = 60
+    await tick()
+    assert reader.queue.unsent_bytes == 60
+    reader.queue.put(b"z")
+    assert reader.queue.unsent_bytes == 61
+    reader.queue.drop()
+    assert reader.queue.unsent_bytes == 0
+
+
 async def test_a_dropped_queue_writes_and_reports_nothing(reader: Reader) -> None:
     reader.queue.put(b"a")
     reader.queue.drop()

@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -30,8 +30,8 @@ from tertulia.server.storage.database import DatabaseTooNew, StorageError
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource
 
+from .composition import Server
 from .first_start import Credentials, first_credentials, make_first_account
-from .server import Server
 
 log = logging.getLogger(__name__)
 
@@ -189,26 +189,45 @@ async def _serve(
         )
         await server.start()
         try:
-            gateway = uvicorn.Server(server.uvicorn_config())
-            gateway.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-            stop = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop.set)
-            running = asyncio.create_task(gateway.serve(sockets=[listening]))
-            while not gateway.started and not running.done():
-                await asyncio.sleep(0.005)
-            # What was made until now stays; the collector need not look at it again (performance 2).
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 20, 20)
-            announce(base_url)
-            waiting = asyncio.create_task(stop.wait())
-            await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            await server.drain()
-            gateway.should_exit = True
-            await running
+            await _run(server, listening, lambda: announce(base_url))
         finally:
             await server.stop()
     return 0
+
+
+class _Gateway(uvicorn.Server):
+    """uvicorn, with signals left to us: it would stop before clients were asked to come back."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _run(server: Server, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until a signal comes, then drain."""
+    gateway = _Gateway(server.uvicorn_config())
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(gateway.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await gateway.listens.wait()
+    # What was made until now stays; the collector need not look at it again (performance 2).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    ready()
+    await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await server.drain()
+    gateway.should_exit = True
+    await running

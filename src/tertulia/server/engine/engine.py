@@ -22,7 +22,7 @@ from tertulia.server.domain.errors import (
 )
 from tertulia.server.storage.database import Connection, Database, Retryable, StorageUnavailable, UniqueViolation
 
-from . import effects
+from . import handlers as handlers
 from .rules import EFFECTS, RULES, Rule, unmet
 from .unit import Policy, Unit
 
@@ -31,9 +31,6 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a transaction is run when the database lets another one win."""
-
-__all__ = ["Engine", "effects"]
-
 
 class Engine:
     """The only way to change anything.

@@ -13,7 +13,6 @@ from tertulia.server.domain.errors import (
     NOT_A_PARTICIPANT,
     PARTICIPANT_NOT_FOUND,
     RESOURCE_NOT_FOUND,
-    UNAVAILABLE,
     USER_NOT_FOUND,
 )
 from tertulia.server.domain.memberships import Membership
@@ -24,7 +23,7 @@ from tertulia.server.domain.services import Service
 from tertulia.server.domain.users import User
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.conversations import ConversationFilter, Conversations
-from tertulia.server.storage.database import Connection, Database
+from tertulia.server.storage.database import Connection, Database, StorageError
 from tertulia.server.storage.memberships import Memberships
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.paging import Page
@@ -203,11 +202,13 @@ class Queries:
 
     # --- for the operator
 
-    async def ping(self) -> None:
-        """The database answers; else ``Unavailable``."""
-        async with self._database.snapshot() as connection:
-            if await connection.value("SELECT 1") != 1:
-                raise UNAVAILABLE()
+    async def is_reachable(self) -> bool:
+        """The database answers."""
+        try:
+            async with self._database.snapshot() as connection:
+                return bool(await connection.value("SELECT 1") == 1)
+        except StorageError:
+            return False
 
 
 async def _conversation(connection: Connection, caller: Caller, service_sid: str, key: str) -> Conversation:

@@ -7,6 +7,7 @@ time (verifying, answering, catching up) as tasks of the node.
 from __future__ import annotations
 
 import logging
+import os
 
 import msgspec
 
@@ -50,6 +51,7 @@ class Connection:
     """A handler of one socket, and a follower of objects."""
 
     __slots__ = (
+        "_base_url",
         "_claims",
         "_handshake",
         "_in_flight",
@@ -67,7 +69,8 @@ class Connection:
     def __init__(self, node: Node, upgrade: Upgrade) -> None:
         now = node.clock.now()
         self._node = node
-        self._handshake = ServerHandshake(node.terms, node.new_seed(), now)
+        self._handshake = ServerHandshake(node.terms, os.urandom(16), now)
+        self._base_url = node.conditions.base_url or f"http://{upgrade.headers.get('host', 'localhost')}"
         self._claims: Claims | None = None
         self._in_flight = 0
         self._sequel: list[sync.SubscriptionCommand] | None = None
@@ -113,7 +116,7 @@ class Connection:
             self._socket.send(block)
 
     def notify(self, message_type: str, body: bytes) -> None:
-        self.deliver(self._node.encode(message_type, body))
+        self.deliver(self._node.envelopes.seal(message_type, body))
 
     @property
     def unsent_bytes(self) -> int:
@@ -164,6 +167,7 @@ class Connection:
         self.takes_typing = sync.TYPING in ready.message_types
         self.is_open = True
         self._node.hub.connect(self)
+        self._node.connections.add(self)
         self._put_down()
         log.info("connection.ready", extra=observe.fields(service=self.service_sid, **ready.client))
 
@@ -171,6 +175,7 @@ class Connection:
         if self.is_open:
             self.is_open = False
             self._node.hub.disconnect(self)
+            self._node.connections.discard(self)
         self._put_down()
         observe.CONNECTION_ENDS.labels(goodbye.ending).inc()
         log.info("connection.end", extra=observe.fields(reason=goodbye.ending))
@@ -227,7 +232,7 @@ class Connection:
                 await self._subscribe(frame, request, claims)
             else:
                 caller = _caller(claims, request)
-                self._reply(frame, await self._node.route(request, caller, claims))
+                self._reply(frame, await self._node.route(request, caller, self._base_url))
         finally:
             self._in_flight -= 1
 

@@ -97,15 +97,18 @@ class Following:
                 if one.replay is not None:
                     await _send(reader, one.replay, correlation_id)
                     number = one.replay.last
-                complete = one.replay is None or one.replay.complete
-                if complete and self._hub.go_live(reader, sid, caught[sid], number):
+                if one.replay is None or one.replay.complete:
                     established.append(Established(sid, one.view.type, "completed", number))
-                elif sid in reader.followed:
-                    # There is more than one reading holds: on from there.
-                    caught[sid] = self._hub.catch_up(reader, sid)
+                else:
                     waiting.append(SubscriptionRequest(sid, one.request.object_type, number))
             _settle(reader, "subscription_failed", correlation_id, failed)
             _settle(reader, "subscription_established", correlation_id, established)
+            # Live events come after the word that they will (9.4).
+            for settled in established:
+                sid = settled.object_sid
+                if not self._hub.go_live(reader, sid, caught[sid], settled.last_event_id) and sid in reader.followed:
+                    caught[sid] = self._hub.catch_up(reader, sid)
+                    waiting.append(SubscriptionRequest(sid, settled.object_type, settled.last_event_id))
 
     async def _read(self, caller: Caller, requests: Sequence[SubscriptionRequest]) -> list[_Read]:
         """As many of the requests as a bounded reading holds, at least one; all of it one snapshot."""
@@ -128,12 +131,17 @@ class Following:
         name = parse_object_sid(sid)
         if name is None:
             return None
+        events: list[ObjectEvent] = []
         async with self._database.snapshot() as connection:
             view = await Catalogue.open_for_system(connection, name, self._base_url)
             if view is None:
                 return None
-            replay = await view.replay(connection, after, REPLAY_EVENTS)
-        return [published(event) for event in replay.events]
+            while True:
+                replay = await view.replay(connection, after, REPLAY_EVENTS)
+                events.extend(replay.events)
+                after = replay.last
+                if replay.complete:
+                    return [published(event) for event in events]
 
 
 def published(event: ObjectEvent) -> EventPublished:

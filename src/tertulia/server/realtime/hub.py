@@ -81,14 +81,15 @@ class Caught:
 
 
 class _Entry:
-    __slots__ = ("ahead", "catching", "is_repairing", "last", "live")
+    __slots__ = ("ahead", "catching", "gaps", "last", "live")
 
     def __init__(self) -> None:
         self.last: int | None = None
         self.live: dict[Follower, None] = {}
         self.ahead: dict[Follower, int] | None = None
         self.catching: dict[Follower, Caught] | None = None
-        self.is_repairing = False
+        self.gaps = 0
+        """Seen and not yet repaired; a repair is running while there are any."""
 
     @property
     def is_deserted(self) -> bool:
@@ -156,11 +157,12 @@ class Hub:
         entry = self._entries.get(sid)
         if entry is None or entry.catching is None or entry.catching.get(follower) is not caught:
             return False
-        if caught.overflowed:
+        reached = max(number, caught.events[-1].number if caught.events else number)
+        if caught.overflowed or (entry.last is not None and reached < entry.last):
+            # Too much happened to be kept for him, or a repair has brought the others further.
             return False
         del entry.catching[follower]
-        if not entry.catching:
-            entry.catching = None
+        entry.catching = entry.catching or None
         for event in caught.events:
             if event.number > number:
                 follower.deliver(self._encode(event.message_type, event.body))
@@ -276,8 +278,7 @@ class Hub:
         if entry.ahead:
             self._send_ahead(entry, news, frames)
         if news[-1].ends_object:
-            for follower in (*entry.live, *(entry.ahead or ()), *(entry.catching or ())):
-                self.leave(follower, sid)
+            self._abandon(sid, entry)
 
     @staticmethod
     def _send_ahead(entry: _Entry, news: list[EventPublished], frames: list[bytes]) -> None:
@@ -308,26 +309,30 @@ class Hub:
     # --- gaps
 
     def _begin_repair(self, sid: str, entry: _Entry) -> None:
-        if not entry.is_repairing:
-            entry.is_repairing = True
-            observe.FOLLOW_GAPS.count += 1
-            self._spawn(self._repair_gap(sid, entry))
+        entry.gaps += 1
+        observe.FOLLOW_GAPS.count += 1
+        if entry.gaps == 1:
+            self._spawn(self._repair_gaps(sid, entry))
 
-    async def _repair_gap(self, sid: str, entry: _Entry) -> None:
-        """Read what is missing from the database and send it as live events."""
-        assert entry.last is not None
-        log.info("hub.gap", extra=observe.fields(object=sid, after=entry.last))
-        try:
-            missed = await self._repair(sid, entry.last)
-        finally:
-            entry.is_repairing = False
-        if self._entries.get(sid) is not entry:
-            return
-        if missed is None:
-            for follower in (*entry.live, *(entry.ahead or ()), *(entry.catching or ())):
-                self.leave(follower, sid)
-            return
-        news = [event for event in missed if event.number > entry.last]
-        if news:
-            entry.last = news[-1].number
-            self._send(sid, entry, news)
+    async def _repair_gaps(self, sid: str, entry: _Entry) -> None:
+        """Read what is missing from the database and send it as live events, until no gap is left."""
+        while entry.gaps:
+            known, entry_last = entry.gaps, entry.last
+            assert entry_last is not None, "only an object with a last number has gaps"
+            log.info("hub.gap", extra=observe.fields(object=sid, after=entry_last))
+            missed = await self._repair(sid, entry_last)
+            if self._entries.get(sid) is not entry:
+                return
+            if missed is None:
+                self._abandon(sid, entry)
+                return
+            news = [event for event in missed if event.number > (entry.last or 0)]
+            if news:
+                entry.last = news[-1].number
+                self._send(sid, entry, news)
+            # What was published while we read may have come too late for the reading.
+            entry.gaps = 1 if entry.gaps > known else 0
+
+    def _abandon(self, sid: str, entry: _Entry) -> None:
+        for follower in (*entry.live, *(entry.ahead or ()), *(entry.catching or ())):
+            self.leave(follower, sid)

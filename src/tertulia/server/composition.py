@@ -1,0 +1,200 @@
+"""One running server: the parts, put together, with their order of starting and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import random
+from collections.abc import Callable
+
+import uvicorn
+
+from tertulia.server.bus.base import Bus
+from tertulia.server.bus.inprocess import InProcessBus
+from tertulia.server.client_api import CLIENT_API
+from tertulia.server.clock import Clock
+from tertulia.server.domain.callers import Caller
+from tertulia.server.engine.engine import Engine
+from tertulia.server.engine.identities import Identities
+from tertulia.server.engine.queries import Queries
+from tertulia.server.engine.typing import Typing
+from tertulia.server.engine.unit import Policy
+from tertulia.server.jobs.housekeeping import Housekeeping
+from tertulia.server.realtime.connection import Connection
+from tertulia.server.realtime.deadlines import Deadlines
+from tertulia.server.realtime.follow import Following
+from tertulia.server.realtime.hub import Hub
+from tertulia.server.realtime.node import Conditions, Envelopes, Node, Route, Tasks
+from tertulia.server.realtime.socket import SocketLimits, UpgradingHttp, socket_class
+from tertulia.server.rest import ACCOUNT_API
+from tertulia.server.sealing import Sealer
+from tertulia.server.settings import Settings
+from tertulia.server.storage.database import Database
+from tertulia.server.web.asgi import HttpApp
+from tertulia.server.web.auth import AccessTokens
+from tertulia.server.web.dispatch import Dispatcher
+from tertulia.server.web.faces import ClientFace, RestFace
+from tertulia.server.web.operations import Services
+from tertulia.server.web.page_tokens import PageTokens
+from tertulia.wire import frames
+from tertulia.wire.frames import Backoff
+from tertulia.wire.handshake import Terms
+from tertulia.wire.requests import Reply, Request
+
+log = logging.getLogger(__name__)
+
+WEBSOCKET_PATHS = frozenset({"/v3/wsconnect"})
+
+
+class Server:
+    """Everything that answers, on one opened installation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sealer: Sealer,
+        clock: Clock,
+        new_sid: Callable[[str], str],
+        base_url: str,
+        bus: Bus | None = None,
+    ) -> None:
+        self.settings = settings
+        self.bus = bus or InProcessBus()
+        self.engine = Engine(
+            database,
+            self.bus,
+            clock,
+            new_sid,
+            Policy(base_url=base_url, group_text_participants=settings.limits.group_text_participants),
+        )
+        self.queries = Queries(database)
+        self._tasks = Tasks()
+        self._loops: list[asyncio.Task[None]] = []
+        identities = Identities(database, sealer, clock)
+        tokens = AccessTokens(identities, clock, settings.tokens)
+        services = Services(
+            self.engine,
+            self.queries,
+            Typing(database, self.bus, settings.typing.timeout_s),
+            settings,
+            PageTokens(sealer),
+        )
+        rest = Dispatcher(RestFace(identities), [ACCOUNT_API], services)
+        client = Dispatcher(ClientFace(tokens, self.engine), [CLIENT_API], services)
+        self.application = HttpApp(
+            rest,
+            client,
+            is_ready=self._is_ready,
+            document=lambda: describe([*rest.operations, *client.operations]),
+            body_limit_bytes=settings.server.body_limit_bytes,
+        )
+
+        async def route(request: Request, caller: Caller, url: str) -> Reply:
+            return await client.dispatch(request, caller=caller, base_url=url)
+
+        self.node = self._make_node(database, sealer, clock, base_url, tokens, route)
+        self._housekeeping = Housekeeping(
+            database,
+            clock,
+            tombstone_days=settings.sync.tombstone_days,
+            mutations_s=settings.mutations.keep_s,
+        )
+        self._is_draining = False
+
+    def _make_node(
+        self,
+        database: Database,
+        sealer: Sealer,
+        clock: Clock,
+        base_url: str,
+        tokens: AccessTokens,
+        route: Route,
+    ) -> Node:
+        realtime, envelopes = self.settings.realtime, Envelopes()
+        hub = Hub(self.bus, envelopes.seal, lambda sid, after: following.missed(sid, after), self._tasks.spawn)
+        following = Following(database, hub, base_url, realtime.replays_at_once)
+        return Node(
+            clock=clock,
+            terms=Terms(
+                sign=_signer(sealer.derive("continuation tokens")),
+                on_expiry=self.settings.tokens.on_expiry,
+                init_within_s=realtime.init_timeout_s,
+                ping_after_s=realtime.ping_interval_s,
+                silence_s=realtime.ping_timeout_s,
+            ),
+            conditions=Conditions(
+                requests_in_flight=realtime.requests_in_flight,
+                subscription_ttl_s=realtime.subscription_ttl_s,
+                max_batch=realtime.max_batch,
+                base_url=self.settings.server.public_url,
+                frames=frames.Limits(max_payload_bytes=realtime.frame_limit_bytes),
+            ),
+            verify=tokens.claims,
+            engine=self.engine,
+            queries=self.queries,
+            hub=hub,
+            following=following,
+            deadlines=Deadlines(clock),
+            envelopes=envelopes,
+            tasks=self._tasks,
+            route=route,
+            connections=set(),
+        )
+
+    def uvicorn_config(self) -> uvicorn.Config:
+        """How uvicorn carries us: our application for HTTP, our sockets for WebSocket, on one port."""
+        realtime = self.settings.realtime
+        limits = SocketLimits(message_bytes=realtime.frame_limit_bytes, queue_bytes=realtime.send_queue_bytes)
+        return uvicorn.Config(
+            self.application,
+            http=UpgradingHttp,
+            ws=socket_class(lambda upgrade: Connection(self.node, upgrade), WEBSOCKET_PATHS, limits),  # type: ignore[arg-type]
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            timeout_graceful_shutdown=self.settings.server.shutdown_grace_s,
+        )
+
+    async def start(self) -> None:
+        await self.bus.open()
+        for loop in (self.node.deadlines.run(), self._housekeeping.run()):
+            self._loops.append(asyncio.create_task(loop))
+
+    async def drain(self) -> None:
+        """What is running is answered; then clients are asked to come back, spread over a few seconds."""
+        self._is_draining = True
+        # Clients hear no answers after their close frame (realtime 7).
+        await self._tasks.settle(self.settings.server.shutdown_grace_s)
+        for connection in tuple(self.node.connections):
+            least = random.randint(1000, 4000)  # noqa: S311 (spreads load, guards nothing)
+            connection.offload(Backoff(least, least + 4000))
+
+    async def stop(self) -> None:
+        for task in self._loops:
+            task.cancel()
+        for task in self._loops:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._tasks.cancel()
+        await self.bus.close()
+
+    async def _is_ready(self) -> bool:
+        """Work may be sent here: the database answers, and we are not about to stop."""
+        return not self._is_draining and await self.queries.is_reachable()
+
+
+def _signer(key: bytes) -> Callable[[bytes], bytes]:
+    """Signs with a key of our own; short, for tokens that only we read."""
+
+    def sign(data: bytes) -> bytes:
+        return hmac.digest(key, data, "sha256")[:18]
+
+    return sign
+
+

@@ -1,0 +1,147 @@
+"""The callable that uvicorn serves: HTTP in, values to the faces, HTTP out.
+
+The host does not matter; the path chooses. ``/v1/typing`` and ``/v1/registrations`` belong to clients, the rest of
+``/v1`` to account holders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from tertulia.server import observe
+from tertulia.server.domain.errors import BODY_TOO_LARGE, RESOURCE_NOT_FOUND
+from tertulia.wire.requests import Reply, Request, error_reply, parse_query
+
+from . import cors
+from .dispatch import Dispatcher
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+_JSON: Final = (b"content-type", b"application/json")
+_CORS: Final = tuple((name.lower().encode(), value.encode()) for name, value in cors.HEADERS)
+_CLIENT_PREFIXES: Final = ("/Client/", "/v3/", "/v1/typing", "/v1/registrations")
+_REST_PREFIX: Final = "/v1/"
+
+
+class _TooLarge(Exception):
+    """The body is longer than we read."""
+
+
+class HttpApp:
+    """Every HTTP request of the process.
+
+    ``is_ready`` says whether the server should be sent work; ``document`` is our own description of the API.
+    """
+
+    def __init__(
+        self,
+        rest: Dispatcher,
+        client: Dispatcher,
+        *,
+        is_ready: Callable[[], Awaitable[bool]],
+        document: Callable[[], bytes],
+        body_limit_bytes: int,
+    ) -> None:
+        self._rest = rest
+        self._client = client
+        self._is_ready = is_ready
+        self._document = document
+        self._limit = body_limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Only HTTP comes here; the WebSocket has its own way in."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"no {scope['type']} here")
+        is_head = scope["method"] == "HEAD"
+        try:
+            reply = await self._answer(scope, receive, "GET" if is_head else scope["method"])
+        except _TooLarge:
+            message = f"The request body is larger than {self._limit} bytes"
+            reply = error_reply(BODY_TOO_LARGE.family.status, BODY_TOO_LARGE.code, message)
+        except ConnectionResetError:
+            return
+        await _send(send, reply, with_body=not is_head)
+
+    async def _answer(self, scope: Scope, receive: Receive, method: str) -> Reply:
+        if method == "OPTIONS":
+            return cors.PREFLIGHT
+        raw = scope.get("raw_path") or scope["path"].encode()
+        path = raw.partition(b"?")[0].decode("utf-8", "replace")
+        face = (
+            self._client if path.startswith(_CLIENT_PREFIXES) else self._rest if path.startswith(_REST_PREFIX) else None
+        )
+        if face is None:
+            return await self._own(method, path)
+        headers = _headers(scope["headers"])
+        query = scope["query_string"]
+        request = Request(
+            method=method,
+            path=path,
+            query=parse_query(query.decode("utf-8", "replace")) if query else {},
+            headers=headers,
+            body=await self._body(headers, receive) if method != "GET" else b"",
+        )
+        host = headers.get("host")
+        return await face.dispatch(request, base_url=f"{scope['scheme']}://{host}" if host else None)
+
+    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length[:16]) > self._limit:
+            raise _TooLarge
+        event = await receive()
+        body: bytes = event.get("body", b"")
+        if not event.get("more_body"):
+            return self._bounded(event, body)
+        parts, size = [body], len(body)
+        while event.get("more_body"):
+            event = await receive()
+            part = event.get("body", b"")
+            size += len(part)
+            if size > self._limit:
+                raise _TooLarge
+            parts.append(part)
+        return self._bounded(event, b"".join(parts))
+
+    def _bounded(self, event: Event, body: bytes) -> bytes:
+        if event["type"] == "http.disconnect":
+            raise ConnectionResetError
+        if len(body) > self._limit:
+            raise _TooLarge
+        return body
+
+    async def _own(self, method: str, path: str) -> Reply:
+        """The pages of the server itself."""
+        if method == "GET" and path == "/healthz":
+            return Reply(200, b'{"status":"ok"}')
+        if method == "GET" and path == "/readyz":
+            return (
+                Reply(200, b'{"status":"ready"}') if await self._is_ready() else Reply(503, b'{"status":"not ready"}')
+            )
+        if method == "GET" and path == "/metrics":
+            return Reply(200, observe.render(), (("content-type", observe.CONTENT_TYPE),))
+        if method == "GET" and path == "/openapi.json":
+            return Reply(200, self._document())
+        message = f"The requested resource {path} was not found"
+        return error_reply(RESOURCE_NOT_FOUND.family.status, RESOURCE_NOT_FOUND.code, message)
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+
+
+async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    if reply.body:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+        if not any(name == b"content-type" for name, _ in headers):
+            headers.append(_JSON)
+    if reply.status != 204 and not reply.body:
+        headers.append((b"content-length", b"0"))
+    if reply is not cors.PREFLIGHT:
+        headers.extend(_CORS)
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})

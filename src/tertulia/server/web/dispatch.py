@@ -1,0 +1,115 @@
+"""One request, from the table to the reply: who asks, what is wanted, doing it, saying so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from tertulia.server import observe
+from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.errors import METHOD_NOT_SUPPORTED, RESOURCE_NOT_FOUND
+from tertulia.wire.requests import Reply, Request
+
+from .errors import known
+from .faces import Face
+from .forms import Reader
+from .operations import Backend, Call, Found, Operations, Router
+
+log = logging.getLogger(__name__)
+
+_encode: Final = msgspec.json.Encoder().encode
+_UNKNOWN: Final = "unknown"
+"""What a request for no operation counts as."""
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Dispatcher:
+    """Answers the requests of one face.
+
+    Every request is answered: what goes wrong is an error body, what we did not foresee a 500 that names the
+    request. One log line and one measurement each, without anything a caller wrote.
+    """
+
+    def __init__(self, face: Face, tables: Iterable[Operations], backend: Backend) -> None:
+        self.operations = tuple(operation for table in tables for operation in table)
+        self._face = face
+        self._backend = backend
+        self._router = Router(self.operations)
+        self._public_url = backend.settings.server.public_url
+        types = {type_ for operation in self.operations for type_ in (operation.form, operation.query) if type_}
+        self._readers: dict[type[msgspec.Struct], Reader[Any]] = {type_: Reader(type_) for type_ in types}
+        self._running = 0
+
+    def find(self, method: str, path: str) -> Found | frozenset[str]:
+        """The operation of a path; or the methods that the path has, none when there is no such path."""
+        return self._router.find(method, path)
+
+    async def dispatch(self, request: Request, *, caller: Caller | None = None, base_url: str | None = None) -> Reply:
+        """The answer to a request.
+
+        Who asks is found from its headers unless the connection knows it and says so with ``caller``. URLs in the
+        answer begin with ``server.public_url``, else ``base_url``, else ``http://`` and the request's host.
+        """
+        started = time.perf_counter()
+        request_id = f"RQ{os.urandom(16).hex()}"
+        mark = observe.request_id.set(request_id)
+        self._running += 1
+        running = self._running
+        found = self._router.find(request.method, request.path)
+        try:
+            url = self._public_url or base_url or f"http://{request.headers.get('host', 'localhost')}"
+            reply = await self._answer(request, found, caller or await self._face.caller(request), url)
+        except Exception as error:
+            # The edge: whatever happened, the caller gets an answer.
+            reply = self._face.failure(known(error, request_id), request)
+        finally:
+            self._running -= 1
+            observe.request_id.reset(mark)
+        seconds = time.perf_counter() - started
+        self._told(request_id, request.method, found, reply.status, seconds)
+        headers = (
+            ("Twilio-Request-Id", request_id),
+            ("Twilio-Request-Duration", f"{seconds:.3f}"),
+            ("Twilio-Concurrent-Requests", str(running)),
+            *self._face.headers,
+            *reply.headers,
+        )
+        return Reply(reply.status, reply.body, headers)
+
+    async def _answer(self, request: Request, found: Found | frozenset[str], caller: Caller, url: str) -> Reply:
+        if not isinstance(found, Found):
+            raise METHOD_NOT_SUPPORTED() if found else RESOURCE_NOT_FOUND()
+        operation = found.operation
+        call = Call(operation, found.values, request, caller, url, self._backend)
+        await self._face.enter(call)
+        if operation.query is not None:
+            call.query = self._readers[operation.query].of_query(request.query)
+        if operation.form is None:
+            view = await operation.handler(call)
+        else:
+            reader = self._readers[operation.form]
+            form = reader.of_form(request.body) if operation.body == "form" else reader.of_json(request.body)
+            view = await operation.handler(call, form)
+        if view is None:
+            return Reply(operation.status)
+        return view if isinstance(view, Reply) else Reply(operation.status, _encode(view))
+
+    def _told(self, request_id: str, method: str, found: Found | frozenset[str], status: int, seconds: float) -> None:
+        """Measured and logged, without anything the caller wrote."""
+        name = found.operation.name if isinstance(found, Found) else _UNKNOWN
+        observe.request_meter(self._face.name, name).done(status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            facts = observe.fields(
+                request_id=request_id,
+                face=self._face.name,
+                operation=name,
+                method=method if method in _METHODS else "other",
+                status=status,
+                ms=seconds * 1000,
+            )
+            log.info("request.done", extra=facts)

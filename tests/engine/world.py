@@ -1,0 +1,98 @@
+"""A whole engine on a database in memory, and the deeds tests repeat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from tertulia.server.bus.base import EventPublished, Publication
+from tertulia.server.bus.inprocess import InProcessBus
+from tertulia.server.clock import ManualClock
+from tertulia.server.domain import callers
+from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.conversations import Conversation, CreateConversation
+from tertulia.server.domain.messages import Message, SendMessage
+from tertulia.server.domain.participants import AddParticipant, Participant
+from tertulia.server.domain.users import ConnectUser, User
+from tertulia.server.engine.engine import Engine
+from tertulia.server.engine.queries import Queries
+from tertulia.server.engine.unit import Policy
+from tertulia.server.first_start import Credentials, first_credentials, make_first_account
+from tertulia.server.sealing import Sealer
+from tertulia.server.settings import Bootstrap
+from tertulia.server.storage.migrate import migrate
+from tertulia.server.storage.sqlite import SqliteDatabase
+from tertulia.wire.sids import SidSource
+
+BASE_URL = "http://chat.test"
+
+
+class RecordingBus(InProcessBus):
+    """The real bus, which also remembers what was said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Publication] = []
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        self.heard.extend(publications)
+        await super().publish(publications)
+
+    def events(self) -> list[EventPublished]:
+        return [publication for publication in self.heard if isinstance(publication, EventPublished)]
+
+
+class World:
+    """One account with its default service."""
+
+    def __init__(self, database: SqliteDatabase, clock: ManualClock, sealer: Sealer, credentials: Credentials) -> None:
+        source = SidSource()
+        self.database = database
+        self.clock = clock
+        self.sealer = sealer
+        self.credentials = credentials
+        self.bus = RecordingBus()
+        self.new_sid = lambda prefix: source.new(prefix, clock.now(), os.urandom(10))
+        self.engine = Engine(database, self.bus, clock, self.new_sid, Policy(base_url=BASE_URL))
+        self.queries = Queries(database)
+        self.account = callers.account(credentials.account_sid)
+        self.service = credentials.service_sid
+
+    def user(self, identity: str, mutation_id: str | None = None) -> Caller:
+        return callers.identity(self.account.account_sid, self.service, identity, mutation_id=mutation_id)
+
+    async def connect(self, identity: str) -> User:
+        return await self.engine.execute(self.user(identity), ConnectUser(service=self.service, identity=identity))
+
+    async def conversation(self, *identities: str) -> Conversation:
+        """A conversation made by REST, with these members."""
+        made = await self.engine.execute(self.account, CreateConversation(service=self.service))
+        for identity in identities:
+            await self.add(made.sid, identity)
+        return await self.queries.conversation(self.account, self.service, made.sid)
+
+    async def add(self, conversation: str, identity: str, role_sid: str | None = None) -> Participant:
+        wish = AddParticipant(service=self.service, conversation=conversation, identity=identity, role_sid=role_sid)
+        return await self.engine.execute(self.account, wish)
+
+    async def send(self, conversation: str, body: str = "hello", by: Caller | None = None) -> Message:
+        wish = SendMessage(service=self.service, conversation=conversation, body=body)
+        return await self.engine.execute(by or self.account, wish)
+
+
+@asynccontextmanager
+async def new_world() -> AsyncIterator[World]:
+    database, clock, sealer = SqliteDatabase(None), ManualClock(), Sealer(b"\x01" * 32)
+    await database.open()
+    try:
+        await migrate(database, clock=clock)
+        source = SidSource()
+        await make_first_account(
+            database, sealer, Bootstrap(), clock, lambda prefix: source.new(prefix, clock.now(), os.urandom(10))
+        )
+        credentials = await first_credentials(database, sealer)
+        assert credentials is not None
+        yield World(database, clock, sealer, credentials)
+    finally:
+        await database.close()
