@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.conversations import Conversation, CreateConversation
 from tertulia.server.domain.messages import Message, SendMessage
 from tertulia.server.domain.participants import AddParticipant, Participant
+from tertulia.server.domain.services import CreateService
 from tertulia.server.domain.users import ConnectUser, User
 from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.queries import Queries
@@ -58,6 +60,13 @@ class World:
         self.queries = Queries(database)
         self.account = callers.account(credentials.account_sid)
         self.service = credentials.service_sid
+
+    async def in_new_service(self, name: str = "another") -> World:
+        """The same world, seen from a new service of the account; what is heard is shared."""
+        made = await self.engine.execute(self.account, CreateService(friendly_name=name))
+        other = copy.copy(self)
+        other.service = made.sid
+        return other
 
     def user(self, identity: str, mutation_id: str | None = None) -> Caller:
         return callers.identity(self.account.account_sid, self.service, identity, mutation_id=mutation_id)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import math
 import random
 from collections.abc import Callable
 
@@ -36,6 +37,7 @@ from tertulia.server.web.asgi import HttpApp
 from tertulia.server.web.auth import AccessTokens
 from tertulia.server.web.dispatch import Dispatcher
 from tertulia.server.web.faces import ClientFace, RestFace
+from tertulia.server.web.openapi import describe
 from tertulia.server.web.operations import Services
 from tertulia.server.web.page_tokens import PageTokens
 from tertulia.wire import frames
@@ -151,14 +153,14 @@ class Server:
         return uvicorn.Config(
             self.application,
             http=UpgradingHttp,
-            ws=socket_class(lambda upgrade: Connection(self.node, upgrade), WEBSOCKET_PATHS, limits),  # type: ignore[arg-type]
+            ws=socket_class(lambda upgrade: Connection(self.node, upgrade), WEBSOCKET_PATHS, limits),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             date_header=True,
             proxy_headers=False,
-            timeout_graceful_shutdown=self.settings.server.shutdown_grace_s,
+            timeout_graceful_shutdown=math.ceil(self.settings.server.shutdown_grace_s),
         )
 
     async def start(self) -> None:

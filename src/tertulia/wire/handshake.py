@@ -53,10 +53,10 @@ class Terms(msgspec.Struct, frozen=True):
     sign: continuation.Sign
     on_expiry: Literal["reauth", "close"] = "reauth"
     """Drop the socket, so that the client hears of it from its next ``init``; or close with 410 (realtime 6.3)."""
-    init_within_s: int = 30
-    ping_after_s: int = 30
+    init_within_s: float = 30
+    ping_after_s: float = 30
     """After how much silence the client is pinged. Native clients want a frame every 45 s (realtime 3.4)."""
-    silence_s: int = 30
+    silence_s: float = 30
     """How long after the ping the connection is given up."""
     warn_before_s: int = 180
     """How long before its end a token is said to be about to expire."""
@@ -106,7 +106,7 @@ class ServerHandshake:
         self._expires_us = 0
         self._heard_us = now_us
         self._pinged_us: int | None = None
-        self._until_us = now_us + terms.init_within_s * SECOND_US
+        self._until_us = now_us + int(terms.init_within_s * SECOND_US)
 
     @property
     def deadline_us(self) -> int | None:
@@ -333,8 +333,8 @@ class ServerHandshake:
 
     def _silent_us(self) -> int:
         if self._pinged_us is not None:
-            return self._pinged_us + self._terms.silence_s * SECOND_US
-        return self._heard_us + self._terms.ping_after_s * SECOND_US
+            return self._pinged_us + int(self._terms.silence_s * SECOND_US)
+        return self._heard_us + int(self._terms.ping_after_s * SECOND_US)
 
     def _expire(self, now_us: int) -> Steps:
         if self._terms.on_expiry == "close":

@@ -6,7 +6,7 @@ Reading order:
 * ``conversations``, ``memberships`` (a user's own side of them), ``participants``, ``messages``, ``users``: commands
 * ``sync``: the objects whose state clients follow
 * ``typing``, ``push_registrations``, ``content``: the rest
-* ``links``, ``paging``, ``mutations``: URLs handed out, page tokens, repeats
+* ``links``, ``paging``: URLs handed out, page tokens
 
 JSON in snake_case; dates with milliseconds, the very text that the Sync objects have. A command's answer says that it
 was done; clients see what changed in the Sync objects.
@@ -29,7 +29,7 @@ from . import (
     users,
 )
 
-OPERATIONS = Operations("client")
+CLIENT_API = Operations("client")
 """Everything this face answers."""
 
 for _part in (
@@ -44,4 +44,4 @@ for _part in (
     push_registrations,
     content,
 ):
-    OPERATIONS.include(_part.OPERATIONS)
+    CLIENT_API.include(_part.OPERATIONS)

@@ -22,7 +22,6 @@ from tertulia.server.web.operations import Call, Operations
 from tertulia.wire.sync import Bindings
 
 from .links import COMMANDS, conversation_url
-from .mutations import execute
 
 OPERATIONS = Operations("client")
 
@@ -142,7 +141,7 @@ async def create_conversation(call: Call, body: CreateBody) -> ConversationView:
         attributes=body.attributes,
     )
     # Making one is not joining it: the client's second command does that (semantics 5.4).
-    return ConversationView.of(await execute(call, wish), call.base_url).seen_by(None)
+    return ConversationView.of(await call.execute(wish), call.base_url).seen_by(None)
 
 
 @OPERATIONS.operation("GET", _ONE)
@@ -160,9 +159,9 @@ async def update_conversation(call: Call, body: UpdateBody) -> ConversationView:
         unique_name=body.unique_name,
         attributes=body.attributes,
     )
-    return ConversationView.of(await execute(call, wish), call.base_url)
+    return ConversationView.of(await call.execute(wish), call.base_url)
 
 
 @OPERATIONS.operation("DELETE", _ONE, status=204)
 async def delete_conversation(call: Call) -> None:
-    await execute(call, DeleteConversation(service=call.service_sid, conversation=call.path["conversation"]))
+    await call.execute(DeleteConversation(service=call.service_sid, conversation=call.path["conversation"]))

@@ -18,7 +18,6 @@ from tertulia.wire.sync import Bindings
 
 from .conversations import JOINED, Links, SyncObjects
 from .links import COMMANDS, conversation_url, my_conversations_url
-from .mutations import execute
 from .paging import PageMeta, read_token, token_for
 
 OPERATIONS = Operations("client")
@@ -131,7 +130,7 @@ async def update_my_conversation(call: Call, body: UpdateBody) -> MembershipView
         last_read_index=_index(body.last_read_message_index),
         notification_level=body.notification_level,
     )
-    return MembershipView.of(await execute(call, wish), call.base_url, mine)
+    return MembershipView.of(await call.execute(wish), call.base_url, mine)
 
 
 def _require_mine(call: Call) -> str:

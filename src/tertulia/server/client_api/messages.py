@@ -15,7 +15,6 @@ from tertulia.server.web.forms import Form
 from tertulia.server.web.operations import Call, Operations
 
 from .links import COMMANDS, conversation_url, receipts_url
-from .mutations import execute
 from .paging import PageMeta
 
 OPERATIONS = Operations("client")
@@ -138,7 +137,7 @@ async def send_message(call: Call, body: SendBody) -> MessageView:
         content_sid=body.content_sid,
         content_variables=body.content_variables,
     )
-    return MessageView.of(await execute(call, wish), call.base_url)
+    return MessageView.of(await call.execute(wish), call.base_url)
 
 
 @OPERATIONS.operation("GET", _ONE)
@@ -155,13 +154,13 @@ async def update_message(call: Call, body: UpdateBody) -> MessageView:
         body=body.body,
         attributes=body.attributes,
     )
-    return MessageView.of(await execute(call, wish), call.base_url)
+    return MessageView.of(await call.execute(wish), call.base_url)
 
 
 @OPERATIONS.operation("DELETE", _ONE, status=204)
 async def delete_message(call: Call) -> None:
     wish = DeleteMessage(service=call.service_sid, conversation=call.path["conversation"], message=call.path["message"])
-    await execute(call, wish)
+    await call.execute(wish)
 
 
 @OPERATIONS.operation("GET", f"{_ONE}/Receipts")

@@ -16,7 +16,6 @@ from tertulia.server.domain.values import millisecond
 from tertulia.server.web.operations import Call, Operations
 
 from .links import COMMANDS, conversation_url
-from .mutations import execute
 
 OPERATIONS = Operations("client")
 
@@ -120,7 +119,7 @@ async def add_participant(call: Call, body: AddBody) -> ParticipantView:
             email_level=place.level if place else None,
             attributes=body.attributes,
         )
-    return ParticipantView.of(await execute(call, wish), call.base_url)
+    return ParticipantView.of(await call.execute(wish), call.base_url)
 
 
 @OPERATIONS.operation("POST", _ONE, UpdateBody, body="json")
@@ -131,7 +130,7 @@ async def update_participant(call: Call, body: UpdateBody) -> ParticipantView:
         participant=call.path["participant"],
         attributes=body.attributes,
     )
-    return ParticipantView.of(await execute(call, wish), call.base_url)
+    return ParticipantView.of(await call.execute(wish), call.base_url)
 
 
 @OPERATIONS.operation("DELETE", _ONE, status=204)
@@ -142,4 +141,4 @@ async def remove_participant(call: Call) -> None:
         conversation=call.path["conversation"],
         participant=call.path["participant"],
     )
-    await execute(call, wish)
+    await call.execute(wish)

@@ -11,8 +11,6 @@ import msgspec
 from tertulia.server.domain.push import RegisterPush, RemovePush
 from tertulia.server.web.operations import Call, Operations
 
-from .mutations import execute
-
 OPERATIONS = Operations("client")
 
 _ALL = "/v1/registrations"
@@ -41,14 +39,14 @@ class RegistrationView(msgspec.Struct, frozen=True):
 @OPERATIONS.operation("POST", _ALL, RegisterBody, status=201, body="json")
 async def register_push(call: Call, body: RegisterBody) -> RegistrationView:
     wish = RegisterPush(kind=body.channel_type, address=body.data.registration_id, message_types=body.message_types)
-    return RegistrationView((await execute(call, wish)).sid)
+    return RegistrationView((await call.execute(wish)).sid)
 
 
 @OPERATIONS.operation("DELETE", _ALL, RemoveBody, status=204, body="json")
 async def remove_push_by_device(call: Call, body: RemoveBody) -> None:
-    await execute(call, RemovePush(kind=body.binding_type, address=body.address))
+    await call.execute(RemovePush(kind=body.binding_type, address=body.address))
 
 
 @OPERATIONS.operation("DELETE", _ALL + "/{registration}", status=204)
 async def remove_push(call: Call) -> None:
-    await execute(call, RemovePush(sid=call.path["registration"]))
+    await call.execute(RemovePush(sid=call.path["registration"]))

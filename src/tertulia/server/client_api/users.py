@@ -11,7 +11,6 @@ from tertulia.server.domain.values import millisecond
 from tertulia.server.web.operations import Call, Operations
 
 from .links import COMMANDS, user_url
-from .mutations import execute
 
 OPERATIONS = Operations("client")
 
@@ -74,4 +73,4 @@ async def update_user(call: Call, body: UpdateBody) -> UserView:
         friendly_name=body.friendly_name,
         attributes=body.attributes,
     )
-    return UserView.of(await execute(call, wish), call.base_url)
+    return UserView.of(await call.execute(wish), call.base_url)

@@ -57,7 +57,7 @@ def identity(account_sid: str, service_sid: str, name: str, *, mutation_id: str 
         account_sid=account_sid,
         service_sid=service_sid,
         identity=name,
-        mutation_id=mutation_id,
+        mutation_id=mutation_id or None,
     )
 
 

@@ -119,7 +119,8 @@ SERVICE_NOT_PERMITTED = Row(
     "The service of the token is not available to this account",
     "Mint the token for a service of the account.",
 )
-RESOURCE_NOT_FOUND = Row(20404, NotFound, "The requested resource was not found", "Check the URL.")
+RESOURCE_NOT_FOUND = Row(20404, NotFound, "The requested resource was not found", "Check the URL.", addressed=True)
+CONTENT_UNKNOWN = Row(20404, NotFound, "Content not found", "Name a content template of the account.")
 STATE_FORBIDS = Row(20409, Conflict, "The state of the resource does not allow this", "See the message.")
 BODY_TOO_LARGE = Row(
     20413, TooLarge, "The request body is too large", "Send less; the limit is server.body_limit_bytes."

@@ -117,6 +117,8 @@ class UpdateMessage(Command[Message], frozen=True, kw_only=True):
     def check(self) -> None:
         if self.body is not UNSET:
             check_body(self.body)
+            if not self.body:  # semantics 4.5: nothing is no message, and none has media without a body
+                raise BODY_MISSING()
         if self.author is not UNSET:
             check_length(self.author, limits.AUTHOR_CHARS, AUTHOR_TOO_LONG, "Author")
         if self.subject is not UNSET:

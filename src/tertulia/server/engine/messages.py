@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from tertulia.server.domain.errors import GROUP_AUTHOR, MEDIA_UNKNOWN, RESOURCE_NOT_FOUND
+from tertulia.server.domain.errors import CONTENT_UNKNOWN, GROUP_AUTHOR, MEDIA_UNKNOWN
 from tertulia.server.domain.messages import (
     DeleteMessage,
     Message,
@@ -32,7 +32,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
     before = scene.conversation
     before.require_open()
     if command.content_sid is not None:
-        raise RESOURCE_NOT_FOUND(f"The content {command.content_sid} was not found")
+        raise CONTENT_UNKNOWN(f"The content {command.content_sid} was not found")
     if command.media_sids:
         raise MEDIA_UNKNOWN(f"The media {command.media_sids[0]} was not found")
     author = unit.caller.author if command.author is None or unit.caller.is_identity else command.author

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tertulia.server.domain.errors import RESOURCE_NOT_FOUND, ROLE_TYPE, ROLE_UNKNOWN, STATE_FORBIDS
+from tertulia.server.domain.errors import RESOURCE_NOT_FOUND, ROLE_MISSING, ROLE_TYPE, ROLE_UNKNOWN, STATE_FORBIDS
 from tertulia.server.domain.permissions import RoleKind
 from tertulia.server.domain.roles import (
     CreateRole,
@@ -71,7 +71,9 @@ async def _find(unit: Unit, scene: ServiceScene, sid: str) -> Role:
 
 
 async def require_role(unit: Unit, service_sid: str, sid: str, kind: RoleKind) -> None:
-    """The service has this role, of this kind; else 50100 or 50105."""
+    """The service has this role, of this kind; else 50103, 50100 or 50105."""
+    if not sid:
+        raise ROLE_MISSING()
     role = await unit.roles.find(service_sid, sid)
     if role is None:
         raise ROLE_UNKNOWN()

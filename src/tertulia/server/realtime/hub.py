@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol
 
 from tertulia.server import observe
 from tertulia.server.bus.base import (
@@ -99,7 +99,7 @@ class _Entry:
 class Hub:
     """The connections of this node, and what they follow."""
 
-    def __init__(self, bus: Bus, encode: Encode, repair: Repair, spawn: Callable[[Awaitable[None]], None]) -> None:
+    def __init__(self, bus: Bus, encode: Encode, repair: Repair, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         self._bus = bus
         self._encode = encode
         self._repair = repair

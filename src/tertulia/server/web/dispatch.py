@@ -18,7 +18,7 @@ from tertulia.wire.requests import Reply, Request
 from .errors import known
 from .faces import Face
 from .forms import Reader
-from .operations import Backend, Call, Found, Operations, Router
+from .operations import Call, Found, Operations, Router, Services
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ class Dispatcher:
     request. One log line and one measurement each, without anything a caller wrote.
     """
 
-    def __init__(self, face: Face, tables: Iterable[Operations], backend: Backend) -> None:
+    def __init__(self, face: Face, tables: Iterable[Operations], services: Services) -> None:
         self.operations = tuple(operation for table in tables for operation in table)
         self._face = face
-        self._backend = backend
+        self._services = services
         self._router = Router(self.operations)
-        self._public_url = backend.settings.server.public_url
+        self._public_url = services.settings.server.public_url
         types = {type_ for operation in self.operations for type_ in (operation.form, operation.query) if type_}
         self._readers: dict[type[msgspec.Struct], Reader[Any]] = {type_: Reader(type_) for type_ in types}
         self._running = 0
@@ -85,7 +85,7 @@ class Dispatcher:
         if not isinstance(found, Found):
             raise METHOD_NOT_SUPPORTED() if found else RESOURCE_NOT_FOUND()
         operation = found.operation
-        call = Call(operation, found.values, request, caller, url, self._backend)
+        call = Call(operation, found.values, request, caller, url, self._services)
         await self._face.enter(call)
         if operation.query is not None:
             call.query = self._readers[operation.query].of_query(request.query)

@@ -34,6 +34,11 @@ def one_of(*values: str) -> Any:
     return Meta(extra_json_schema={"enum": list(values)})
 
 
+def described(schema: dict[str, Any]) -> Any:
+    """How our description shows a parameter that is read as text."""
+    return Meta(extra_json_schema=schema)
+
+
 def moment(text: str | UnsetType, failure: Row) -> int | UnsetType:
     """The date a parameter holds, in microseconds; an absent one stays absent."""
     return UNSET if text is UNSET else parse_date(text, failure)

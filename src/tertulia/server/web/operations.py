@@ -164,7 +164,7 @@ class Operations:
         return declare
 
 
-class Backend:
+class Services:
     """What handlers work with, made once for all requests."""
 
     __slots__ = ("engine", "page_tokens", "queries", "settings", "typing")
@@ -204,7 +204,7 @@ class Call:
         request: Request,
         caller: Caller,
         base_url: str,
-        backend: Backend,
+        services: Services,
     ) -> None:
         self.operation = operation
         self.path = path
@@ -217,11 +217,11 @@ class Call:
         """The struct of the operation's query, if it declares one."""
         self.service_sid = caller.service_sid or ""
         """The service the operation works in: of the path, the account's default, or of the token."""
-        self.engine = backend.engine
-        self.queries = backend.queries
-        self.typing = backend.typing
-        self.settings = backend.settings
-        self.page_tokens = backend.page_tokens
+        self.engine = services.engine
+        self.queries = services.queries
+        self.typing = services.typing
+        self.settings = services.settings
+        self.page_tokens = services.page_tokens
 
     async def execute(self, command: Command[R]) -> R:
         """Do what the command says, as this request's caller."""

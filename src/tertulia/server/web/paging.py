@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from tertulia.server.domain.errors import BAD_PARAMETER
 from tertulia.server.storage.paging import Page
 
-from .forms import Form
+from .forms import Form, described
 from .operations import Call
 from .page_tokens import Key, Place
 
@@ -22,8 +22,8 @@ E = TypeVar("E")
 class PageQuery(Form, frozen=True, kw_only=True):
     """What every list takes."""
 
-    page_size: str | UnsetType = UNSET
-    page: str | UnsetType = UNSET
+    page_size: Annotated[str, described({"type": "integer", "minimum": 1})] | UnsetType = UNSET
+    page: Annotated[str, described({"type": "integer", "minimum": 0})] | UnsetType = UNSET
     page_token: str | UnsetType = UNSET
 
 

@@ -1,0 +1,210 @@
+"""Messages of a conversation (rest 6)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tertulia.server.domain import messages as domain
+from tertulia.server.domain.errors import (
+    BAD_DATE_CREATED,
+    BAD_DATE_UPDATED,
+    BAD_PARAMETER,
+    CHANNEL_METADATA_NOT_FOUND,
+)
+from tertulia.server.domain.messages import Message
+from tertulia.server.domain.values import second
+from tertulia.server.web.forms import Folded, Form, moment, one_of
+from tertulia.server.web.operations import BOTH, Call, Operations
+from tertulia.server.web.paging import ListRule, Meta, PageQuery, Paging
+
+from .views import FACE, PREFIX
+
+OPERATIONS = Operations(FACE, PREFIX)
+LIST = ListRule("messages", size=50, most=100)
+
+ASCENDING, DESCENDING = "asc", "desc"
+
+
+class MediaView(msgspec.Struct, frozen=True):
+    sid: str
+    content_type: str
+    filename: str | None
+    size: int
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """How far a message has come on channels; each of the words is none, some or all."""
+
+    total: int
+    sent: str
+    delivered: str
+    read: str
+    failed: str
+    undelivered: str
+
+
+class MessageLinks(msgspec.Struct, frozen=True):
+    delivery_receipts: str
+    channel_metadata: str
+
+
+class MessageView(msgspec.Struct, frozen=True):
+    sid: str
+    account_sid: str
+    conversation_sid: str
+    index: int
+    author: str
+    participant_sid: str | None
+    body: str | None
+    attributes: str
+    date_created: str
+    date_updated: str
+    url: str
+    links: MessageLinks
+    media: list[MediaView] | None = None
+    delivery: DeliveryView | None = None
+    content_sid: str | None = None
+    chat_service_sid: str | UnsetType = UNSET
+    """Only where the path names the service."""
+
+    @classmethod
+    def of(cls, message: Message, root: str, is_long: bool) -> MessageView:
+        # By position: a page of history makes fifty of them.
+        url = f"{root}/Conversations/{message.conversation_sid}/Messages/{message.sid}"
+        created = second(message.created_at)
+        return cls(
+            message.sid,
+            message.account_sid,
+            message.conversation_sid,
+            message.index,
+            message.author,
+            message.participant_sid,
+            message.body,
+            message.attributes,
+            created,
+            created if message.updated_at == message.created_at else second(message.updated_at),
+            url,
+            MessageLinks(url + "/Receipts", url + "/ChannelMetadata"),
+            None,
+            None,
+            None,
+            message.service_sid if is_long else UNSET,
+        )
+
+
+class MessageList(msgspec.Struct, frozen=True):
+    meta: Meta
+    messages: list[MessageView]
+
+
+class CreateMessage(Form, frozen=True, kw_only=True):
+    author: str | None = None
+    body: str | None = None
+    subject: str | None = None
+    attributes: str = "{}"
+    media_sid: str | None = None
+    content_sid: str | None = None
+    content_variables: str | None = None
+    date_created: str | UnsetType = UNSET
+    date_updated: str | UnsetType = UNSET
+
+
+class UpdateMessage(Form, frozen=True, kw_only=True):
+    author: str | UnsetType = UNSET
+    body: str | UnsetType = UNSET
+    subject: str | UnsetType = UNSET
+    attributes: str | UnsetType = UNSET
+    date_created: str | UnsetType = UNSET
+    date_updated: str | UnsetType = UNSET
+
+
+class ListMessages(PageQuery, frozen=True, kw_only=True):
+    order: Annotated[Folded, one_of(ASCENDING, DESCENDING)] | UnsetType = UNSET
+
+
+@OPERATIONS.operation("POST", "/Conversations/{conversation}/Messages", CreateMessage, status=201, scopes=BOTH)
+async def create_message(call: Call, form: CreateMessage) -> MessageView:
+    """Add a message at the end of a conversation; its author is ``system`` unless named."""
+    message = await call.execute(
+        domain.SendMessage(
+            service=call.service_sid,
+            conversation=call.path["conversation"],
+            author=form.author or None,
+            body=form.body,
+            subject=form.subject or None,
+            attributes=form.attributes,
+            media_sids=() if form.media_sid is None else (form.media_sid,),
+            content_sid=form.content_sid,
+            content_variables=form.content_variables,
+            created_at=moment(form.date_created, BAD_DATE_CREATED),
+            updated_at=moment(form.date_updated, BAD_DATE_UPDATED),
+        )
+    )
+    return MessageView.of(message, call.root, call.is_long)
+
+
+@OPERATIONS.operation("GET", "/Conversations/{conversation}/Messages", query=ListMessages, scopes=BOTH)
+async def list_messages(call: Call) -> MessageList:
+    """The messages of a conversation by index; the newest first with ``Order=desc``."""
+    query: ListMessages = call.query
+    order = query.order
+    if order not in (UNSET, ASCENDING, DESCENDING):
+        raise BAD_PARAMETER("Order is asc or desc")
+    filters = () if order is UNSET else (("Order", order),)
+    paging = Paging[Message](call, LIST, query, filters=filters, descending=order == DESCENDING)
+    read = await call.queries.messages(call.caller, call.service_sid, call.path["conversation"], paging.page)
+    root, is_long = call.root, call.is_long
+    views = [MessageView.of(message, root, is_long) for message in paging.cut(read)]
+    return MessageList(paging.meta(read, _key), views)
+
+
+@OPERATIONS.operation("GET", "/Conversations/{conversation}/Messages/{message}", scopes=BOTH)
+async def fetch_message(call: Call) -> MessageView:
+    """One message, by SID."""
+    return MessageView.of(await _found(call), call.root, call.is_long)
+
+
+@OPERATIONS.operation("POST", "/Conversations/{conversation}/Messages/{message}", UpdateMessage, scopes=BOTH)
+async def update_message(call: Call, form: UpdateMessage) -> MessageView:
+    """Change a message; its index stays."""
+    message = await call.execute(
+        domain.UpdateMessage(
+            service=call.service_sid,
+            conversation=call.path["conversation"],
+            message=call.path["message"],
+            author=form.author or UNSET,
+            body=form.body,
+            subject=form.subject,
+            attributes=form.attributes,
+            created_at=moment(form.date_created, BAD_DATE_CREATED),
+            updated_at=moment(form.date_updated, BAD_DATE_UPDATED),
+        )
+    )
+    return MessageView.of(message, call.root, call.is_long)
+
+
+@OPERATIONS.operation("DELETE", "/Conversations/{conversation}/Messages/{message}", status=204, scopes=BOTH)
+async def delete_message(call: Call) -> None:
+    """Remove a message; its index stays a hole."""
+    path = call.path
+    wish = domain.DeleteMessage(service=call.service_sid, conversation=path["conversation"], message=path["message"])
+    await call.execute(wish)
+
+
+@OPERATIONS.operation("GET", "/Conversations/{conversation}/Messages/{message}/ChannelMetadata", scopes=BOTH)
+async def fetch_channel_metadata(call: Call) -> None:
+    """What the channel told about a message; 50530 when it told nothing (rest 7.2)."""
+    await _found(call)
+    raise CHANNEL_METADATA_NOT_FOUND()
+
+
+async def _found(call: Call) -> Message:
+    path = call.path
+    return await call.queries.message(call.caller, call.service_sid, path["conversation"], path["message"])
+
+
+def _key(message: Message) -> int:
+    return message.index

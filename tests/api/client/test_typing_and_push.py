@@ -1,0 +1,76 @@
+"""What is small: typing, devices, content templates (client-commands 4.6, 4.9, 4.11)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tertulia.server.bus.base import TypingPublished
+from tests.engine.world import World
+
+from .sdk import Face, Sdk
+
+REGISTRATIONS = "/v1/registrations"
+
+
+def device(token: str, kind: str = "fcm") -> dict[str, object]:
+    return {
+        "endpoint_platform": "Mozilla/5.0",
+        "channel_type": kind,
+        "version": "3",
+        "message_types": ["twilio.conversations.new_message", "twilio.ipmsg.typing_indicator"],
+        "data": {"registration_id": token},
+    }
+
+
+async def test_typing_answers_the_interval_and_tells_the_others_a_second_more(ana: Sdk, world: World) -> None:
+    sid = await ana.create()
+    assert (await ana.type_in(sid)).json == {"typing_timeout": 5}
+    (told,) = [heard for heard in world.bus.heard if isinstance(heard, TypingPublished)]
+    assert told.identity == "ana"
+    assert told.body == b'{"channel_sid":"%s","identity":"ana","typing_timeout":6}' % sid.encode()
+
+
+async def test_nobody_types_where_he_is_not(ana: Sdk, ben: Sdk) -> None:
+    sid = await ana.create()
+    assert (await ben.type_in(sid)).failure == (404, 50350)
+    assert (await ben.type_in("nowhere")).failure == (404, 50350)
+    assert (await ben.send("POST", "/v1/typing", b"")).failure == (400, 20001)
+
+
+async def test_a_device_is_registered_once(ana: Sdk) -> None:
+    first = await ana.send("POST", REGISTRATIONS, b"", params={"productId": "ip_messaging"})
+    assert first.failure == (400, 20001)
+    made = await ana.post(REGISTRATIONS, device("t1"))
+    assert (made.status, made.json.keys()) == (201, {"id"})
+    again = await ana.post(REGISTRATIONS, device("t1"))
+    assert (again.status, again["id"]) == (201, made["id"])
+    assert (await ana.post(REGISTRATIONS, device("t1", "apn")))["id"] != made["id"]
+
+
+async def test_a_device_is_forgotten_by_id_or_by_address_any_number_of_times(ana: Sdk) -> None:
+    made = await ana.post(REGISTRATIONS, device("t1"))
+    for _ in range(2):
+        gone = await ana.send("DELETE", f"{REGISTRATIONS}/{made['id']}", b"{}", params={"productId": "ip_messaging"})
+        assert (gone.status, gone.raw) == (204, b"")
+    made = await ana.post(REGISTRATIONS, device("t1"))
+    for _ in range(2):
+        assert (await ana.delete(REGISTRATIONS, {"binding_type": "fcm", "address": "t1"})).status == 204
+    assert (await ana.post(REGISTRATIONS, device("t1")))["id"] != made["id"]
+
+
+async def test_a_device_is_its_last_users(ana: Sdk, face: Face) -> None:
+    ben = await face.sdk("ben")
+    made = await ana.post(REGISTRATIONS, device("t1"))
+    assert (await ben.post(REGISTRATIONS, device("t1")))["id"] == made["id"]
+    assert (await ana.delete(f"{REGISTRATIONS}/{made['id']}")).status == 204
+    assert (await ben.post(REGISTRATIONS, device("t1")))["id"] == made["id"]
+
+
+@pytest.mark.parametrize("wrong", [device("t", "pigeon"), device(""), {"channel_type": "fcm"}, {"channel_type": "fcm", "data": 1}])
+async def test_what_is_no_device_is_refused(ana: Sdk, wrong: dict[str, object]) -> None:
+    assert (await ana.post(REGISTRATIONS, wrong)).failure == (400, 20001)
+
+
+async def test_templates_end_with_an_explicit_null(ana: Sdk) -> None:
+    answer = await ana.get("/Client/v2/ContentTemplates", PageSize=100)
+    assert answer.json == {"templates": [], "meta": {"previous_token": None, "next_token": None}}

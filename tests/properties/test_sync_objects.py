@@ -1,0 +1,268 @@
+"""Whatever happens, what clients hold of the five Sync objects is what the server has (realtime 9.6, 9.7).
+
+Commands at random in a small world. At every pause: the copies made at the beginning, plus the live events, are the
+present snapshots; and every earlier copy, plus the replay from its number, is the present snapshot, however few events
+are replayed at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tertulia.server.bus.base import EventPublished
+from tertulia.server.domain.base import Command
+from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.conversations import CreateConversation, DeleteConversation, UpdateConversation
+from tertulia.server.domain.errors import TertuliaError
+from tertulia.server.domain.memberships import LeaveConversation, UpdateMembership
+from tertulia.server.domain.messages import DeleteMessage, SendMessage, UpdateMessage
+from tertulia.server.domain.participants import (
+    AddParticipant,
+    JoinConversation,
+    RemoveParticipant,
+    UpdateParticipant,
+)
+from tertulia.server.domain.sync import ObjectKind, object_sid, parse_object_sid
+from tertulia.server.domain.users import DeleteUser, UpdateUser
+from tertulia.server.engine.sync.catalogue import Catalogue
+from tertulia.server.storage.conversations import ConversationFilter
+from tertulia.server.storage.database import Connection
+from tertulia.server.storage.paging import Page
+from tests.engine.world import BASE_URL, World, new_world
+
+from .mirror import Mirror, read_mirror
+
+IDENTITIES = ("ana", "ben", "eve")
+ROOMS = 2
+OF_CONVERSATION = (ObjectKind.DOCUMENT, ObjectKind.MESSAGES, ObjectKind.ROSTER)
+OF_USER = (ObjectKind.CONVERSATIONS, ObjectKind.USER_INFO)
+EVERYTHING = Page(10_000)
+
+Step = tuple[int, int, int, int]
+"""What, by or to whom, where, and a number for the details."""
+
+
+class Story:
+    """One sequence of commands in a service of its own, and what a client of everything holds."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rooms: list[str] = []
+        self.messages: list[tuple[str, str]] = []
+        self.outsiders: list[tuple[str, str]] = []
+        self.mirrors: dict[str, Mirror] = {}
+        self.copies: list[dict[str, Mirror]] = []
+
+    # --- commands
+
+    def plan(self, step: Step) -> tuple[Caller, Command[Any]] | None:
+        """The command a step stands for; None where the world has nothing to do it with."""
+        what, who, where, detail = step
+        world, service = self.world, self.world.service
+        identity = IDENTITIES[who % len(IDENTITIES)]
+        caller = world.user(identity) if detail % 3 == 0 else world.account
+        if what == 0 or not self.rooms:
+            return caller, CreateConversation(service=service, unique_name=f"room-{where}" if detail % 5 == 0 else None)
+        room = self.rooms[where % len(self.rooms)]
+        here: dict[str, Any] = {"service": service, "conversation": room}
+        simple: list[Callable[[], Command[Any]]] = [
+            lambda: SendMessage(**here, body=f"text {detail}"),
+            lambda: SendMessage(**here, body="imported", created_at=world.clock.now() - detail * 1_000_000),
+            lambda: AddParticipant(**here, identity=identity),
+            lambda: JoinConversation(**here),
+            lambda: RemoveParticipant(**here, participant=identity),
+            lambda: LeaveConversation(**here, user=identity),
+            lambda: UpdateMembership(**here, user=identity, last_read_index=None if detail == 7 else detail),
+            lambda: UpdateMembership(
+                **here, user=identity, notification_level=("muted", "default")[detail % 2]
+            ),
+            lambda: UpdateParticipant(**here, participant=identity, attributes=f'{{"n":{detail}}}'),
+            lambda: AddParticipant(
+                **here, address=f"+1555000{detail:04}", proxy_address=f"+1555100{where:04}"
+            ),
+            lambda: AddParticipant(**here, projected_address=f"+1555200{detail:04}"),
+            lambda: UpdateConversation(**here, friendly_name=f"name {detail}"),
+            lambda: UpdateConversation(**here, state=("active", "inactive")[detail % 2], inactive_timer="PT5M"),
+            lambda: UpdateUser(service=service, user=identity, friendly_name=f"name {detail}"),
+            lambda: UpdateUser(
+                service=service, user=identity, friendly_name=f"name {detail}", attributes=f'{{"n":{detail}}}'
+            ),
+        ]
+        if what <= len(simple):
+            return caller, simple[what - 1]()
+        what -= len(simple)
+        if what <= 3 and self.messages:
+            at, message = self.messages[detail % len(self.messages)]
+            there: dict[str, Any] = {"service": service, "conversation": at, "message": message}
+            return caller, (
+                UpdateMessage(**there, body=f"edited {where} {who}"),
+                UpdateMessage(**there, attributes=f'{{"n":{detail}}}', created_at=world.clock.now()),
+                DeleteMessage(**there),
+            )[what - 1]
+        if what == 4 and self.outsiders:
+            at, outsider = self.outsiders[detail % len(self.outsiders)]
+            wish = {"service": service, "conversation": at, "participant": outsider}
+            return world.account, UpdateParticipant(**wish, identity=identity) if who else RemoveParticipant(**wish)
+        if what == 5:
+            return world.account, UpdateConversation(**here, state="closed")
+        if what == 6:
+            return caller, DeleteConversation(**here)
+        if what == 7:
+            return world.account, DeleteUser(service=service, user=identity)
+        return None
+
+    async def perform(self, step: Step) -> None:
+        """Do it, if it may be done, and hand its events to whoever follows."""
+        planned = self.plan(step)
+        if planned is None:
+            return
+        caller, command = planned
+        self.world.clock.advance(timedelta(seconds=1))
+        try:
+            answer = await self.world.engine.execute(caller, command)
+        except TertuliaError as refusal:
+            assert refusal.status < 500
+            assert self.world.bus.heard == []
+            return
+        if isinstance(command, CreateConversation):
+            self.rooms = [*self.rooms, answer.sid][-ROOMS:]
+        elif isinstance(command, SendMessage):
+            self.messages = [*self.messages, (answer.conversation_sid, answer.sid)][-6:]
+        elif isinstance(command, AddParticipant) and answer.identity is None:
+            self.outsiders = [*self.outsiders, (answer.conversation_sid, answer.sid)][-4:]
+        events, self.world.bus.heard = self.world.bus.heard, []
+        for event in events:
+            if isinstance(event, EventPublished):
+                self.follow(event)
+
+    def follow(self, event: EventPublished) -> None:
+        mirror = self.mirrors.get(event.object_sid)
+        if mirror is None:
+            # Made in this very step: a client opened it just before its first event.
+            name = parse_object_sid(event.object_sid)
+            assert name is not None
+            type_ = "map" if name.kind.of_user or name.kind is ObjectKind.ROSTER else "list"
+            type_ = "document" if name.kind is ObjectKind.DOCUMENT else type_
+            mirror = Mirror(event.object_sid, type_, event.number - 1, {})
+            assert event.number <= 0 or type_ == "document", "an unknown object begins with its first event"
+            self.mirrors[event.object_sid] = mirror
+        mirror.apply_live(event.message_type, event.body)
+
+    # --- what must hold
+
+    async def pause(self, limit: int, connection: Connection) -> None:
+        """Compare every copy, live or old, with what is there now; then keep the present as one more old copy."""
+        present = await self.present(connection)
+        for sid, mirror in present.items():
+            live = self.mirrors.get(sid)
+            if live is None:
+                self.mirrors[sid] = mirror.copy()
+            else:
+                assert live == mirror
+        for sid, mirror in self.mirrors.items():
+            assert mirror.is_gone or sid in present, "an object went without a word"
+        for copies in self.copies:
+            for sid, old in copies.items():
+                now = present.get(sid)
+                if now is not None and now.last > old.last:
+                    assert await self.caught_up(connection, old, limit) == now
+        self.copies.append({sid: mirror.copy() for sid, mirror in present.items()})
+
+    async def present(self, connection: Connection) -> dict[str, Mirror]:
+        """Every object there is, by SID."""
+        conversations = await self.world.queries.conversations(self.world.service, ConversationFilter(), EVERYTHING)
+        users = await self.world.queries.users(self.world.service, EVERYTHING)
+        owners = [(kind, one.sid) for one in conversations for kind in OF_CONVERSATION]
+        owners += [(kind, one.sid) for one in users for kind in OF_USER]
+        found: dict[str, Mirror] = {}
+        for kind, owner in owners:
+            sid = object_sid(kind, owner)
+            name = parse_object_sid(sid)
+            assert name is not None
+            view = await Catalogue.open_for_system(connection, name, BASE_URL)
+            if view is not None:
+                found[sid] = await read_mirror(connection, view)
+        for one in conversations:
+            if one.is_listed:
+                messages, roster = (found[object_sid(kind, one.sid)] for kind in OF_CONVERSATION[1:])
+                assert one.message_count == len(messages.items)
+                assert one.newest_index == max(messages.items, default=None)  # type: ignore[type-var]
+                assert one.participant_count == len(roster.items)
+        return found
+
+    async def caught_up(self, connection: Connection, old: Mirror, limit: int) -> Mirror:
+        """The copy after a replay from its number, in as many rounds as it takes."""
+        mirror, name = old.copy(), parse_object_sid(old.sid)
+        assert name is not None
+        view = await Catalogue.open_for_system(connection, name, BASE_URL)
+        assert view is not None
+        after, is_complete, rounds = old.last, False, 0
+        while not is_complete:
+            replay = await view.replay(connection, after, limit)
+            assert replay.complete or replay.last > after, "a replay gets nowhere"
+            for event in replay.events:
+                published = _published(event)
+                assert event.number <= replay.last
+                mirror.apply_replayed(published.message_type, published.body)
+            after, is_complete, rounds = replay.last, replay.complete, rounds + 1
+            assert rounds < 1000
+        mirror.last = after
+        return mirror
+
+
+def _published(event: Any) -> EventPublished:
+    from tertulia.wire.sync import live_body
+
+    return EventPublished(event.object_sid, event.number, event.message_type, live_body(event))
+
+
+class Stage:
+    """One database for all stories of this module; each plays in a service of its own."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._world = self._runner.run(self._stack.enter_async_context(new_world()))
+
+    def play(self, steps: list[Step], pauses: set[int], limit: int) -> None:
+        self._runner.run(self._play(steps, pauses, limit))
+
+    async def _play(self, steps: list[Step], pauses: set[int], limit: int) -> None:
+        self._world.bus.heard.clear()
+        story = Story(await self._world.in_new_service())
+        for number, step in enumerate(steps):
+            await story.perform(step)
+            if number in pauses or number == len(steps) - 1:
+                async with self._world.database.snapshot() as connection:
+                    await story.pause(limit, connection)
+
+    def close(self) -> None:
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+# One draw of a number per step part; details are small so that the same things are met again.
+_steps = st.lists(
+    st.tuples(st.integers(0, 22), st.integers(0, 2), st.integers(0, 1), st.integers(0, 9)), min_size=4, max_size=20
+)
+
+
+@settings(max_examples=2_000)
+@given(steps=_steps, pauses=st.sets(st.integers(0, 19), max_size=3), limit=st.sampled_from([1, 2, 3, 500]))
+def test_copies_and_events_are_the_present_state(stage: Stage, steps: list[Step], pauses: set[int], limit: int) -> None:
+    stage.play(steps, pauses, limit)
