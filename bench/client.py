@@ -16,7 +16,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -38,7 +38,10 @@ _REGISTRATIONS = (Registration("ip_messaging", "ers", 0, _WANTED),)
 _METADATA = {"ver": "1.0.2", "env": "Node.js", "envv": "20.20.2", "os": "Linux", "type": "conversations", "sdk": "JS"}
 _CAPABILITIES = ("client_update", "offline_storage", "telemetry.v1")
 
-MESSAGE_ADDED = b'"list_item_added"'
+MESSAGE_ADDED = b"list_ite"
+"""In each event that adds a message, once; and in no other that these scenarios cause."""
+_PUSHED = b'"id":"TM'
+"""In the header of each pushed frame, once; as long as the other, so that one rest serves both."""
 SENT_AT = re.compile(rb"@@(\d{19})")
 """The moment of sending that ``stamped`` bodies carry."""
 
@@ -163,7 +166,10 @@ class Client(asyncio.Protocol):
         """A tunnelled request and its id."""
         path = "/" + url.partition("://")[2].partition("/")[2] if "://" in url else url
         frame_id = self._new_id()
-        fields: dict[str, str | list[str] | None] = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
+        fields: dict[str, str | list[str] | None] = {
+            "Content-Type": "application/json; charset=utf-8",
+            **(headers or {}),
+        }
         wrapped = HttpRequest(method, path, self._host, params or {}, fields)
         return frame_id, frames.request(frame_id, wrapped, msgspec.json.encode(body) if body is not None else b"")
 
@@ -193,9 +199,8 @@ class Client(asyncio.Protocol):
     # --- for the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(_UPGRADE.format(host=self._host).encode())
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(_UPGRADE.format(host=self._host).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
@@ -230,7 +235,7 @@ class Client(asyncio.Protocol):
                 self._take(data[start : start + size], pushed)
             at = start + size
         self._buffer = data[at:]
-        if pushed:
+        if pushed and not self.transport.is_closing():
             self.transport.write(b"".join([acknowledgement(frame_id) for frame_id in pushed]))
 
     def _take(self, message: bytes, pushed: list[bytes]) -> None:
@@ -253,7 +258,18 @@ class Listener(asyncio.Protocol):
     Counts what it is sent by looking for the event's name; finds the ids to acknowledge by their own look.
     """
 
-    __slots__ = ("_acknowledge", "_rest", "_sample", "_socket", "bytes", "events", "frames", "is_lost", "reads", "transport")
+    __slots__ = (
+        "_acknowledge",
+        "_rest",
+        "_sample",
+        "_socket",
+        "bytes",
+        "events",
+        "frames",
+        "is_lost",
+        "reads",
+        "transport",
+    )
 
     def __init__(self, client: Client, acknowledge: Acknowledge, sample: list[int] | None = None) -> None:
         assert not client._buffer, "the client must be quiet"
@@ -279,21 +295,16 @@ class Listener(asyncio.Protocol):
             now = time.monotonic_ns()
             self._sample.extend(now - int(sent_at) for sent_at in SENT_AT.findall(data))
         if self._acknowledge is None:
-            self.frames += data.count(b'"id":"TM')
-            # Shorter than what is looked for, so that nothing is counted twice.
-            self._rest = data[-7:]
-            last = data.rfind(MESSAGE_ADDED[:8], -(len(MESSAGE_ADDED) - 1))
-            if last >= 0:
-                self._rest = data[last:]
+            self.frames += data.count(_PUSHED)
+            # Shorter than what is counted, so nothing is counted twice.
+            self._rest = data[1 - len(_PUSHED) :]
             return
-        before, *parts = data.split(b'"id":"TM')
-        whole = parts
+        before, *parts = data.split(_PUSHED)
         if parts and len(parts[-1]) < _ID_SIZE - 2:
-            self._rest = b'"id":"TM' + parts[-1]
-            whole = parts[:-1]
+            self._rest = _PUSHED + parts.pop()
         else:
-            self._rest = (parts[-1] if parts else before)[-7:]
-        self._answer([b"TM" + part[: _ID_SIZE - 2] for part in whole])
+            self._rest = (parts[-1] if parts else before)[1 - len(_PUSHED) :]
+        self._answer([b"TM" + part[: _ID_SIZE - 2] for part in parts])
 
     def _answer(self, ids: list[bytes]) -> None:
         self.frames += len(ids)

@@ -52,7 +52,9 @@ class Scenario(msgspec.Struct, frozen=True):
     def line(self, facts: Facts) -> str:
         """The scenario's line of JSON."""
         marks = {mark.figure: mark.judge(facts[mark.figure]) for mark in self.marks}
-        return json.dumps({"scenario": self.name, **{name: _plain(value) for name, value in facts.items()}, "marks": marks})
+        return json.dumps(
+            {"scenario": self.name, **{name: _plain(value) for name, value in facts.items()}, "marks": marks}
+        )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -109,13 +109,13 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def start(options: Options, data: Path, settings: Mapping[str, str] | None = None) -> Server:
+async def start(options: Options, data: Path, settings: Mapping[str, str] | None = None, *, port: int = 0) -> Server:
     """A server on this data folder, ready. Raises ``ServerDied``."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TERTULIA_")}
     environment |= _CREDENTIALS | dict(settings or {})
     if options.source is not None:
         environment["PYTHONPATH"] = str(options.source)
-    command = [*options.python, "-m", "tertulia.cli.main", "serve", "--port", "0", "--data", str(data)]
+    command = [*options.python, "-m", "tertulia.cli.main", "serve", "--port", str(port), "--data", str(data)]
     with (data.parent / f"{data.name}.log").open("ab") as log:
         before = time.perf_counter()
         process = await asyncio.create_subprocess_exec(

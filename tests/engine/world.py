@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
 
 from tertulia.server.bus.base import EventPublished, Publication
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain import callers
+from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.conversations import Conversation, CreateConversation
+from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.domain.messages import Message, SendMessage
 from tertulia.server.domain.participants import AddParticipant, Participant
+from tertulia.server.domain.permissions import Permission
+from tertulia.server.domain.roles import CreateRole, Role
 from tertulia.server.domain.services import CreateService
 from tertulia.server.domain.users import ConnectUser, User
 from tertulia.server.engine.engine import Engine
@@ -26,6 +34,8 @@ from tertulia.server.settings import Bootstrap
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource
+
+R = TypeVar("R")
 
 BASE_URL = "http://chat.test"
 
@@ -71,6 +81,22 @@ class World:
     def user(self, identity: str, mutation_id: str | None = None) -> Caller:
         return callers.identity(self.account.account_sid, self.service, identity, mutation_id=mutation_id)
 
+    async def do(self, command: Callable[..., Command[R]], *, by: Caller | None = None, **fields: Any) -> R:
+        """Execute the command with these fields, in this service; by the account unless somebody else is named."""
+        if "service" in _fields(command) and "service" not in fields:
+            fields["service"] = self.service
+        return await self.engine.execute(by or self.account, command(**fields))
+
+    async def role(self, kind: str, *permissions: str) -> Role:
+        """A new role; one without permissions gets the one that nothing asks for."""
+        granted = permissions or (Permission.READ_CHANNEL_METADATA,)
+        return await self.do(CreateRole, friendly_name="of a test", kind=kind, permissions=tuple(granted))
+
+    def told(self) -> list[str]:
+        """What was published since the last time, each as one word, in order."""
+        heard, self.bus.heard = self.bus.heard, []
+        return [_word(publication) for publication in heard]
+
     async def connect(self, identity: str) -> User:
         return await self.engine.execute(self.user(identity), ConnectUser(service=self.service, identity=identity))
 
@@ -88,6 +114,28 @@ class World:
     async def send(self, conversation: str, body: str = "hello", by: Caller | None = None) -> Message:
         wish = SendMessage(service=self.service, conversation=conversation, body=body)
         return await self.engine.execute(by or self.account, wish)
+
+
+def _fields(command: Callable[..., Command[R]]) -> set[str]:
+    assert isinstance(command, type)
+    return {field.name for field in msgspec.structs.fields(command)}
+
+
+def _word(publication: Publication) -> str:
+    """``document_updated MC`` for an event of an object, with its kind's prefix; else the publication's name."""
+    if isinstance(publication, EventPublished):
+        event_type: str = msgspec.json.decode(publication.body)["event_type"]
+        return f"{event_type} {publication.object_sid[:2]}"
+    return type(publication).__name__
+
+
+@contextmanager
+def refused(code: int, status: int | None = None, naming: str = "") -> Iterator[None]:
+    """What is done inside is refused with this code, the message says the word."""
+    with pytest.raises(TertuliaError) as refusal:
+        yield
+    assert (refusal.value.code, refusal.value.status) == (code, refusal.value.status if status is None else status)
+    assert naming in refusal.value.message
 
 
 @asynccontextmanager

@@ -63,6 +63,8 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
         yield _folder(data)
         yield _space(data)
         yield _database(resolved)
+    elif data.exists():
+        yield Finding(Verdict.PROBLEM, "data", f"{data} is a file; choose a folder with --data")
     else:
         yield Finding(Verdict.NOTE, "data", f"no folder at {data} yet; `tertulia serve` makes it at its first start")
     yield _listening(settings)
@@ -107,8 +109,10 @@ def _space(data: Path) -> Finding:
 def _database(resolved: Resolved) -> Finding:
     async def look() -> list[str]:
         async with app.open_installation(resolved.settings, resolved.bootstrap, migrate=False) as installation:
-            installation.first_credentials()
-            return installation.plan()
+            waiting = installation.plan()
+            if not waiting:
+                installation.first_credentials()
+            return waiting
 
     try:
         waiting = asyncio.run(look())

@@ -13,6 +13,8 @@ from tertulia.server.sources import Resolved
 def require_data_folder(resolved: Resolved) -> Path:
     """The data folder. Raises CommandFailed when there is none: looking must not make one."""
     data = Path(resolved.settings.server.data)
+    if data.exists() and not data.is_dir():
+        raise CommandFailed(f"{data} is a file, not a data folder")
     if not data.is_dir():
         raise CommandFailed(f"no data folder at {data}; `tertulia serve --data {data}` makes one")
     return data

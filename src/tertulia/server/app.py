@@ -23,7 +23,7 @@ import uvicorn
 
 from tertulia.server import observe
 from tertulia.server.clock import Clock, SystemClock
-from tertulia.server.sealing import BadKey, Sealer, SealingError, key_in_file
+from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key_in_file
 from tertulia.server.settings import Bootstrap, Settings
 from tertulia.server.storage import migrate as migrations
 from tertulia.server.storage.database import DatabaseTooNew, StorageError
@@ -94,9 +94,12 @@ async def open_installation(
     clock = clock or SystemClock()
     folder = Path(settings.server.data)
     lock = _take_folder(folder) if migrate else None
-    database = SqliteDatabase(folder / "tertulia.db")
+    file = folder / "tertulia.db"
+    exists = file.exists()
+    # Looking at a folder without a database makes none: what is looked at then is an empty one in memory.
+    database = SqliteDatabase(file if migrate or exists else None)
     try:
-        sealer = _sealer(settings, folder)
+        sealer = _sealer(settings, folder, is_new=not exists, keep=migrate)
         await database.open()
         waiting = [str(migration) for migration in await migrations.plan(database)]
         if migrate:
@@ -115,21 +118,29 @@ async def open_installation(
     except StorageError as trouble:
         raise StartupFailure(f"the database in {folder} cannot be opened: {trouble}") from None
     except SealingError as trouble:
-        raise StartupFailure(f"the secrets in {folder} cannot be opened: {trouble}") from None
+        raise StartupFailure(
+            f"the secrets in {folder} cannot be opened: {trouble}; put back the key of this database"
+        ) from None
     finally:
         await database.close()
         if lock is not None:
             lock.close()
 
 
-def _sealer(settings: Settings, folder: Path) -> Sealer:
-    key = settings.seal.key_bytes()
+def _sealer(settings: Settings, folder: Path, *, is_new: bool, keep: bool) -> Sealer:
+    """The installation's key: from the settings, else from its file, which is made for a new database alone."""
+    key, file = settings.seal.key_bytes(), folder / "seal.key"
     if key is not None:
         return Sealer(key)
+    if not file.exists():
+        if not is_new:
+            raise BadKey(f"{file} is missing")
+        if not keep:
+            return Sealer(os.urandom(KEY_BYTES))
     try:
-        return Sealer(key_in_file(folder / "seal.key"))
+        return Sealer(key_in_file(file))
     except OSError as trouble:
-        raise BadKey(f"{folder / 'seal.key'}: {trouble.strerror}") from None
+        raise BadKey(f"{file}: {trouble.strerror}") from None
 
 
 def _take_folder(folder: Path) -> TextIO:
@@ -137,6 +148,8 @@ def _take_folder(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (folder / "lock").open("a")
+    except (FileExistsError, NotADirectoryError):
+        raise StartupFailure(f"there is a file where the data folder {folder} should be") from None
     except OSError as trouble:
         raise StartupFailure(
             f"the data folder {folder} cannot be written ({trouble.strerror}); choose another with --data"
@@ -153,6 +166,8 @@ def _take_folder(folder: Path) -> TextIO:
 
 def serve(settings: Settings, bootstrap: Bootstrap, announce: Callable[[str], None]) -> int:
     """Serve until SIGINT or SIGTERM; calls ``announce`` with the base URL once ready. Raises ``StartupFailure``."""
+    # The log has events of ours; of uvicorn only what went wrong.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     listening = _listen(settings.server.host, settings.server.port)
     try:
         import uvloop
@@ -192,6 +207,7 @@ async def _serve(
             await _run(server, listening, lambda: announce(base_url))
         finally:
             await server.stop()
+    log.info("server.stopped")
     return 0
 
 
@@ -225,9 +241,11 @@ async def _run(server: Server, listening: socket.socket, ready: Callable[[], Non
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    log.info("server.ready", extra=observe.fields(port=listening.getsockname()[1]))
     ready()
     await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    log.info("server.stopping")
     await server.drain()
     gateway.should_exit = True
     await running

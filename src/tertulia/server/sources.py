@@ -137,7 +137,7 @@ def _read_file(config: Path | None, data: Path) -> Iterator[tuple[str, Any, str]
     path = config or data / FILE_NAME
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if config is None:
             return
         raise SettingsError(f"{path}: there is no such file") from None

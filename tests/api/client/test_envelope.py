@@ -50,7 +50,13 @@ async def test_an_update_of_nothing_is_fine_and_changes_nothing(ana: Sdk) -> Non
     sid = await ana.create(friendly_name="Room")
     sent, seat = await ana.say(sid), (await ana.get(f"/v3/Maps/{sid}.roster/Items"))["items"][0]["key"]
     before = await ana.get(f"/v3/Documents/{sid}.channel")
-    for url in (f"{ALL}/{sid}", sent["url"], f"{ALL}/{sid}/Participants/{seat}", f"{ana.mine}/{sid}", "/Client/v2/Users/ana"):
+    for url in (
+        f"{ALL}/{sid}",
+        sent["url"],
+        f"{ALL}/{sid}/Participants/{seat}",
+        f"{ana.mine}/{sid}",
+        "/Client/v2/Users/ana",
+    ):
         assert (await ana.post(url, {})).status == 200
         assert (await ana.send("POST", url)).status == 200
     assert await ana.get(f"/v3/Documents/{sid}.channel") == before

@@ -51,7 +51,9 @@ async def test_indexes_rise(ana: Sdk) -> None:
 
 async def test_a_client_speaks_for_himself_whatever_it_sends(ana: Sdk) -> None:
     sid = await ana.create()
-    sent = await ana.post(f"{ALL}/{sid}/Messages", {"body": "hi", "author": "ben", "date_created": "2001-01-01", "x": 1})
+    sent = await ana.post(
+        f"{ALL}/{sid}/Messages", {"body": "hi", "author": "ben", "date_created": "2001-01-01", "x": 1}
+    )
     assert sent["author"] == "ana" and not sent["date_created"].startswith("2001")
 
 

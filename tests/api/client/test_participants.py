@@ -53,13 +53,16 @@ async def test_adding_others_needs_its_permission(ana: Sdk, ben: Sdk) -> None:
     assert (await ben.post(f"{ALL}/{sid}/Participants", {"identity": "bob"})).failure == (403, 50107)
 
 
-async def test_joining_needs_its_permission(ana: Sdk, ben: Sdk, world: World) -> None:
-    sid = await ana.create()
+async def test_without_the_permission_to_join_there_is_nothing_to_join(ana: Sdk, ben: Sdk, world: World) -> None:
+    sid, made = await ana.create(), await ben.post(ALL, {"attributes": "{}"})
     role_sid = (await ben.get("/Client/v2/Users/ben"))["role_sid"]
     change = UpdateRole(service=world.service, role=role_sid, permissions=("editOwnUserInfo",))
     await world.engine.execute(world.account, change)
-    assert (await ben.join(sid)).status in (403, 404)
-    assert (await ana.get(f"{ALL}/{sid}"))["participants_count"] == 1
+    assert (await ben.join(sid)).failure == (404, 50350)
+    assert await ben.join(sid) == await ben.join("CH" + "0" * 32)
+    assert (await ben.join(made["sid"])).failure == (403, 50107)
+    await world.add(sid, "ben")
+    assert (await ben.join(sid)).failure == (403, 50107)
 
 
 async def test_somebody_on_a_channel_is_added_by_address(ana: Sdk) -> None:

@@ -50,7 +50,11 @@ async def test_others_profiles_are_not_changed_without_permission(ana: Sdk, ben:
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [({"attributes": "no"}, 50304), ({"attributes": '"' + "x" * 16384 + '"'}, 50303), ({"friendly_name": "x" * 257}, 50003)],
+    [
+        ({"attributes": "no"}, 50304),
+        ({"attributes": '"' + "x" * 16384 + '"'}, 50303),
+        ({"friendly_name": "x" * 257}, 50003),
+    ],
 )
 async def test_a_wrong_profile_is_refused(ana: Sdk, body: object, code: int) -> None:
     assert (await ana.post(f"{USERS}/ana", body)).failure == (400, code)

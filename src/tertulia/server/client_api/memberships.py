@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import BAD_PARAMETER, BAD_READ_INDEX, RESOURCE_NOT_FOUND
 from tertulia.server.domain.memberships import Membership, UpdateMembership
+from tertulia.server.domain.participants import Participant
 from tertulia.server.domain.values import millisecond
 from tertulia.server.engine.sync.document import email_binding
 from tertulia.server.engine.windows import Cut
@@ -45,15 +47,14 @@ class MembershipView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     notification_level: str
     last_read_message_index: int | None
-    unread_messages_count: int | None
-    """None until something was read (semantics 6.2)."""
+    unread_messages_count: int | UnsetType | None = UNSET
+    """None until something was read (semantics 6.2); not counted in a list."""
     url: str
     links: Links
     sync_objects: SyncObjects
 
     @classmethod
-    def of(cls, member: Membership, base_url: str, list_url: str) -> MembershipView:
-        conversation, participant = member.conversation, member.participant
+    def of(cls, participant: Participant, conversation: Conversation, base_url: str, list_url: str) -> MembershipView:
         return cls(
             conversation_sid=conversation.sid,
             account_sid=conversation.account_sid,
@@ -71,11 +72,16 @@ class MembershipView(msgspec.Struct, frozen=True, kw_only=True):
             status=JOINED,
             notification_level=participant.notification_level,
             last_read_message_index=participant.last_read_index,
-            unread_messages_count=member.unread,
             url=f"{list_url}/{conversation.sid}",
             links=Links.of(conversation_url(base_url, conversation.sid)),
             sync_objects=SyncObjects.of(conversation.sid),
         )
+
+    @classmethod
+    def counted(cls, member: Membership, base_url: str, list_url: str) -> MembershipView:
+        """With what is unread."""
+        view = cls.of(member.participant, member.conversation, base_url, list_url)
+        return msgspec.structs.replace(view, unread_messages_count=member.unread)
 
 
 class MembershipList(msgspec.Struct, frozen=True):
@@ -105,7 +111,7 @@ async def list_my_conversations(call: Call) -> MembershipList:
         size, backward, start = place.size, place.backward, Cut(place.key, place.after)
     found = await call.queries.my_conversations(call.caller, size, start, backward=backward)
     return MembershipList(
-        [MembershipView.of(member, base_url, mine) for member in found.rows],
+        [MembershipView.of(participant, conversation, base_url, mine) for participant, conversation in found.rows],
         PageMeta(
             previous_token=token_for(found.previous, size, descending=False, backward=True),
             next_token=token_for(found.next, size, descending=False, backward=False),
@@ -117,7 +123,7 @@ async def list_my_conversations(call: Call) -> MembershipList:
 async def fetch_my_conversation(call: Call) -> MembershipView:
     mine = _require_mine(call)
     member = await call.queries.my_conversation(call.caller, call.path["conversation"])
-    return MembershipView.of(member, call.base_url, mine)
+    return MembershipView.counted(member, call.base_url, mine)
 
 
 @OPERATIONS.operation("POST", _ONE, UpdateBody, body="json")
@@ -130,7 +136,7 @@ async def update_my_conversation(call: Call, body: UpdateBody) -> MembershipView
         last_read_index=_index(body.last_read_message_index),
         notification_level=body.notification_level,
     )
-    return MembershipView.of(await call.execute(wish), call.base_url, mine)
+    return MembershipView.counted(await call.execute(wish), call.base_url, mine)
 
 
 def _require_mine(call: Call) -> str:

@@ -77,6 +77,10 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     def is_met(self, granted: frozenset[str], own: bool) -> bool:
         return self.any in granted or (own and self.own is not None and self.own in granted)
 
+    def least(self, own: bool) -> Permission:
+        """The permission that would do, where the caller's own thing is concerned or another's."""
+        return self.own if own and self.own is not None else self.any
+
 
 class DefaultRole(msgspec.Struct, frozen=True):
     friendly_name: str

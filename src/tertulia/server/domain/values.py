@@ -119,6 +119,9 @@ def second(us: int) -> str:
     return _day(day) + _MINUTES[seconds // 60] + _SECONDS[seconds % 60]
 
 
+@lru_cache(maxsize=4096)
 def millisecond(us: int) -> str:
     """UTC microseconds as the client API and Sync show them: milliseconds, cut (realtime 11)."""
-    return (_EPOCH + timedelta(microseconds=us - us % 1000)).isoformat(timespec="milliseconds")[:-6] + "Z"
+    seconds, rest = divmod(us, 1_000_000)
+    day, seconds = divmod(seconds, 86_400)
+    return f"{_day(day)}{_MINUTES[seconds // 60]}{seconds % 60:02}.{rest // 1000:03}Z"

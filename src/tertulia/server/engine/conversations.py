@@ -36,7 +36,16 @@ from .unit import Unit
 _OBJECTS = (ObjectKind.DOCUMENT, ObjectKind.MESSAGES, ObjectKind.ROSTER)
 
 
-@handles(CreateConversation, on=in_service, needs=(Need(any=Permission.CREATE_CONVERSATION),))
+_BY_CLIENTS = ("friendly_name", "unique_name", "attributes")
+"""State, timers and dates are for the account alone (semantics 2.2)."""
+
+
+@handles(
+    CreateConversation,
+    on=in_service,
+    needs=(Need(any=Permission.CREATE_CONVERSATION),),
+    clients_set=_BY_CLIENTS,
+)
 async def create_conversation(unit: Unit, command: CreateConversation, scene: ServiceScene) -> Conversation:
     account = await unit.accounts.get(scene.service.account_sid)
     if account is None:
@@ -94,6 +103,7 @@ async def create_conversation(unit: Unit, command: CreateConversation, scene: Se
         Need(any=Permission.EDIT_CONVERSATION_NAME, when=("friendly_name", "unique_name")),
         Need(any=Permission.EDIT_CONVERSATION_ATTRIBUTES, when=("attributes",)),
     ),
+    clients_set=_BY_CLIENTS,
 )
 async def update_conversation(unit: Unit, command: UpdateConversation, scene: ConversationScene) -> Conversation:
     before = scene.conversation
@@ -173,7 +183,8 @@ async def delete_conversation(unit: Unit, command: DeleteConversation, scene: Co
     conversation = scene.conversation
     if unit.caller.is_identity:
         conversation.require_open()
-    await leave_clients(unit, conversation)
+    if conversation.is_listed:
+        await leave_clients(unit, conversation)
     await unit.conversations.remove(conversation)
     for kind in _OBJECTS:
         await unit.tombstones.forget(object_sid(kind, conversation.sid))

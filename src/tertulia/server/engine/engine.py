@@ -15,6 +15,7 @@ from tertulia.server.clock import Clock
 from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import (
+    MAY_NOT_SET_ROLE,
     NOT_PERMITTED,
     STATE_FORBIDS,
     UNAVAILABLE,
@@ -23,7 +24,7 @@ from tertulia.server.domain.errors import (
 from tertulia.server.storage.database import Connection, Database, Retryable, StorageUnavailable, UniqueViolation
 
 from . import handlers as handlers
-from .rules import EFFECTS, RULES, Rule, unmet
+from .rules import EFFECTS, RULES, Rule, overstepped, unmet
 from .unit import Policy, Unit
 
 R = TypeVar("R")
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a transaction is run when the database lets another one win."""
+
 
 class Engine:
     """The only way to change anything.
@@ -68,6 +70,8 @@ class Engine:
         rule = RULES[type(command)]
         if caller.is_identity and not rule.for_clients:
             raise NOT_PERMITTED("This is not open to clients")
+        if caller.is_identity and (field := overstepped(rule, command)) is not None:
+            raise MAY_NOT_SET_ROLE() if field == "role_sid" else NOT_PERMITTED(f"{field} is not open to clients")
         command.check()
         answer, publications = await self._commit(rule, caller, command)
         if publications:
@@ -105,7 +109,7 @@ class Engine:
         scene = await rule.enter(unit, command)
         need = unmet(rule.needs, caller, command, scene)
         if need is not None:
-            raise NOT_PERMITTED(f"User not authorized for command: {need.any} is missing")
+            raise NOT_PERMITTED(f"User not authorized for command: {need.least(scene.own)} is missing")
         answer: R = await rule.handler(unit, command, scene)
         for change in unit.changes:
             for effect in EFFECTS.get(type(change), ()):

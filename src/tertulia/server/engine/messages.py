@@ -27,6 +27,8 @@ from .unit import Unit
     SendMessage,
     on=in_conversation,
     needs=(Need(any=Permission.SEND_MESSAGE), Need(any=Permission.SEND_MEDIA_MESSAGE, when=("media_sids",))),
+    # The author too, though it is not listened to: a user writes in his own name.
+    clients_set=("author", "body", "subject", "attributes", "media_sids", "content_sid", "content_variables"),
 )
 async def send_message(unit: Unit, command: SendMessage, scene: ConversationScene) -> Message:
     before = scene.conversation
@@ -84,6 +86,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
             when=("attributes",),
         ),
     ),
+    clients_set=("body", "attributes"),
 )
 async def update_message(unit: Unit, command: UpdateMessage, scene: MessageScene) -> Message:
     scene.conversation.require_open()

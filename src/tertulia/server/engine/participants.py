@@ -48,6 +48,15 @@ from .unit import Unit
         Need(any=Permission.ADD_PARTICIPANT, when=("identity",)),
         Need(any=Permission.ADD_NON_CHAT_PARTICIPANT, when=("address", "proxy_address", "projected_address")),
     ),
+    clients_set=(
+        "identity",
+        "address",
+        "proxy_address",
+        "projected_address",
+        "email_name",
+        "email_level",
+        "attributes",
+    ),
 )
 async def add_participant(unit: Unit, command: AddParticipant, scene: ConversationScene) -> Participant:
     return await _add(unit, command, scene.conversation)
@@ -162,6 +171,7 @@ async def _role(unit: Unit, command: AddParticipant, service: Service, conversat
             when=("attributes",),
         ),
     ),
+    clients_set=("attributes",),
 )
 async def update_participant(unit: Unit, command: UpdateParticipant, scene: ParticipantScene) -> Participant:
     scene.conversation.require_open()

@@ -166,14 +166,17 @@ class Queries:
 
     async def my_conversations(
         self, caller: Caller, limit: int, start: Cut[str] | None, *, backward: bool = False
-    ) -> Window[str, Membership]:
-        """The conversations that the calling user's clients see, by SID, a page of them. Three statements at most."""
+    ) -> Window[str, tuple[Participant, Conversation]]:
+        """The conversations that the calling user's clients see, by SID, a page of them. Three statements at most.
+
+        What is unread is not counted: a page of it may read a hundred thousand rows, and clients do not look.
+        """
         async with self._database.snapshot() as connection:
             user = await _user(connection, caller.service_sid or "", caller.identity or "")
             memberships = Memberships(connection)
 
-            async def fetch(page: Page) -> list[tuple[str, Membership]]:
-                return [(found.conversation.sid, found) for found in await memberships.listed(user.sid, page)]
+            async def fetch(page: Page) -> list[tuple[str, tuple[Participant, Conversation]]]:
+                return [(side[1].sid, side) for side in await memberships.listed(user.sid, page)]
 
             return await window(fetch, limit, start, backward=backward)
 

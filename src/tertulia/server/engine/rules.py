@@ -36,6 +36,8 @@ class Rule(msgspec.Struct, frozen=True):
     """The type of the answer, to give a stored one back."""
     for_clients: bool
     """Identities may send it; everybody else always may."""
+    account_only: tuple[str, ...] = ()
+    """The fields that an identity must leave alone."""
 
 
 RULES: Final[dict[type[Command[Any]], Rule]] = {}
@@ -48,9 +50,11 @@ def handles(
     on: Callable[[Unit, C], Awaitable[S]],
     needs: tuple[Need, ...] = (),
     for_clients: bool = True,
+    clients_set: tuple[str, ...] | None = None,
 ) -> Callable[[Callable[[Unit, C, S], Awaitable[R]]], Callable[[Unit, C, S], Awaitable[R]]]:
     """Name the handler of a command, where it takes place and what an identity needs there.
 
+    ``clients_set`` are the fields that an identity may set, beside those that say where; all of them unless given.
     Raises ``TypeError`` when the handler does not answer what the command promises.
     """
 
@@ -58,7 +62,8 @@ def handles(
         answer = get_type_hints(handler)["return"]
         if answer != _promised(command):
             raise TypeError(f"{handler.__qualname__} answers {answer}, {command.__name__} promises something else")
-        RULES[command] = Rule(handler, on, needs, answer, for_clients)
+        account_only = () if clients_set is None else tuple(sorted(set(_defaults(command)).difference(clients_set)))
+        RULES[command] = Rule(handler, on, needs, answer, for_clients, account_only)
         return handler
 
     return register
@@ -86,6 +91,11 @@ def effect_of(
     return register
 
 
+def overstepped(rule: Rule, command: Command[Any]) -> str | None:
+    """The first field that an identity has set and may not: roles, states, timers, other people's words."""
+    return next((field for field in rule.account_only if _is_set(command, field)), None)
+
+
 def unmet(needs: tuple[Need, ...], caller: Caller, command: Command[Any], scene: Scene) -> Need | None:
     """The first need an identity does not meet; account callers meet all of them (semantics 2.1)."""
     if not caller.is_identity:
@@ -104,4 +114,4 @@ def _is_set(command: Command[Any], field: str) -> bool:
 
 @cache
 def _defaults(command: type[Command[Any]]) -> dict[str, Any]:
-    return {field.name: field.default for field in msgspec.structs.fields(command)}
+    return {field.name: field.default for field in msgspec.structs.fields(command) if not field.required}

@@ -22,6 +22,7 @@ from tertulia.server.domain.errors import (
 )
 from tertulia.server.domain.messages import Message
 from tertulia.server.domain.participants import Participant
+from tertulia.server.domain.permissions import Permission
 from tertulia.server.domain.services import Service
 from tertulia.server.domain.users import User
 from tertulia.server.storage.participants import Participants
@@ -162,12 +163,14 @@ async def in_conversation(unit: Unit, command: InConversation) -> ConversationSc
 
 
 async def at_the_door(unit: Unit, command: InConversation) -> ConversationScene:
-    """A conversation its caller need not be in: to join it (semantics 2.4)."""
+    """A conversation its caller need not be in: to join it. Without that permission it is not there (semantics 2.4)."""
     found = await unit.conversations.find(command.service, command.conversation, lock=True)
     conversation = requires_visible(unit.caller, found, command.service)
     granted = NOTHING
     if unit.caller.identity is not None:
         granted = names(await unit.roles.permissions_of_user(command.service, unit.caller.identity))
+        if Permission.JOIN_CONVERSATION not in granted and not is_waiting_creator(unit.caller, conversation):
+            await take_seat(unit.participants, unit.caller, conversation)
     return ConversationScene(conversation=conversation, granted=granted)
 
 

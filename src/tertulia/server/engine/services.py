@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from tertulia.server.bus.base import ServiceGone
 from tertulia.server.domain.errors import RESOURCE_NOT_FOUND, STATE_FORBIDS
 from tertulia.server.domain.permissions import (
     CONVERSATION_CREATOR,
@@ -108,4 +107,3 @@ async def delete_service(unit: Unit, command: DeleteService, scene: ServiceScene
         raise STATE_FORBIDS("The default service of the account cannot be deleted")
     await unit.services.remove_with_everything(scene.service.sid)
     unit.record(ServiceDeleted(service=scene.service))
-    unit.tell(ServiceGone(scene.service.sid))

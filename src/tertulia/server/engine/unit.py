@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import msgspec
 
@@ -49,52 +48,19 @@ class Unit:
         """UTC microseconds; the same throughout."""
         self.new_sid = new_sid
         self.policy = policy
+        self.accounts = Accounts(connection)
+        self.services = Services(connection)
+        self.roles = Roles(connection)
+        self.users = Users(connection)
+        self.conversations = Conversations(connection)
+        self.participants = Participants(connection)
+        self.memberships = Memberships(connection)
+        self.messages = Messages(connection)
+        self.tombstones = Tombstones(connection)
+        self.mutations = Mutations(connection)
+        self.push_registrations = PushRegistrations(connection)
         self.changes: list[Change] = []
         self._told: list[ObjectEvent | Publication] = []
-
-    @cached_property
-    def accounts(self) -> Accounts:
-        return Accounts(self.connection)
-
-    @cached_property
-    def services(self) -> Services:
-        return Services(self.connection)
-
-    @cached_property
-    def roles(self) -> Roles:
-        return Roles(self.connection)
-
-    @cached_property
-    def users(self) -> Users:
-        return Users(self.connection)
-
-    @cached_property
-    def conversations(self) -> Conversations:
-        return Conversations(self.connection)
-
-    @cached_property
-    def participants(self) -> Participants:
-        return Participants(self.connection)
-
-    @cached_property
-    def memberships(self) -> Memberships:
-        return Memberships(self.connection)
-
-    @cached_property
-    def messages(self) -> Messages:
-        return Messages(self.connection)
-
-    @cached_property
-    def tombstones(self) -> Tombstones:
-        return Tombstones(self.connection)
-
-    @cached_property
-    def mutations(self) -> Mutations:
-        return Mutations(self.connection)
-
-    @cached_property
-    def push_registrations(self) -> PushRegistrations:
-        return PushRegistrations(self.connection)
 
     def record(self, change: Change) -> None:
         """Something became true; its effects run after the handler, in the order of recording."""

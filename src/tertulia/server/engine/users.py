@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from tertulia.server.bus.base import UserGone
 from tertulia.server.domain.errors import SERVICE_NOT_PERMITTED, USER_EXISTS
 from tertulia.server.domain.permissions import Need, Permission, RoleKind
 from tertulia.server.domain.users import (
@@ -68,6 +67,7 @@ async def connect_user(unit: Unit, command: ConnectUser, _scene: AccountScene) -
             any=Permission.EDIT_ANY_USER_INFO, own=Permission.EDIT_OWN_USER_INFO, when=("friendly_name", "attributes")
         ),
     ),
+    clients_set=("friendly_name", "attributes"),
 )
 async def update_user(unit: Unit, command: UpdateUser, scene: UserScene) -> User:
     before = scene.user
@@ -105,4 +105,3 @@ async def delete_user(unit: Unit, command: DeleteUser, scene: UserScene) -> None
     await unit.push_registrations.remove_of_identity(user.service_sid, user.identity)
     await unit.users.remove(user)
     unit.record(UserDeleted(user=user))
-    unit.tell(UserGone(user.service_sid, user.identity))

@@ -158,7 +158,7 @@ async def list_conversations(call: Call) -> ConversationList:
     """The conversations of a service by age; the newest first when a date is given."""
     query: ListConversations = call.query
     only, filters = _filter(query)
-    paging = Paging[Conversation](call, LIST, query, filters=filters, descending=only.by_date)
+    paging: Paging[Conversation] = Paging(call, LIST, query, filters=filters, descending=only.by_date)
     read = await call.queries.conversations(call.service_sid, only, paging.page)
     root = call.root
     views = [ConversationView.of(one, root) for one in paging.cut(read)]

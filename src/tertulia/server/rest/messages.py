@@ -46,12 +46,12 @@ class DeliveryView(msgspec.Struct, frozen=True):
     undelivered: str
 
 
-class MessageLinks(msgspec.Struct, frozen=True):
+class MessageLinks(msgspec.Struct, frozen=True, gc=False):
     delivery_receipts: str
     channel_metadata: str
 
 
-class MessageView(msgspec.Struct, frozen=True):
+class MessageView(msgspec.Struct, frozen=True, gc=False):
     sid: str
     account_sid: str
     conversation_sid: str
@@ -154,7 +154,7 @@ async def list_messages(call: Call) -> MessageList:
     if order not in (UNSET, ASCENDING, DESCENDING):
         raise BAD_PARAMETER("Order is asc or desc")
     filters = () if order is UNSET else (("Order", order),)
-    paging = Paging[Message](call, LIST, query, filters=filters, descending=order == DESCENDING)
+    paging: Paging[Message] = Paging(call, LIST, query, filters=filters, descending=order == DESCENDING)
     read = await call.queries.messages(call.caller, call.service_sid, call.path["conversation"], paging.page)
     root, is_long = call.root, call.is_long
     views = [MessageView.of(message, root, is_long) for message in paging.cut(read)]

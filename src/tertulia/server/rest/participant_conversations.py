@@ -84,13 +84,16 @@ async def list_participant_conversations(call: Call) -> ParticipantConversationL
     if identity is not None and address is not None:
         raise IDENTITY_AND_ADDRESS()
     if identity is not None:
-        paging = Paging[Membership](call, LIST, query, filters=(("Identity", identity),))
-        read = await call.queries.memberships_of_identity(call.service_sid, identity, paging.page)
+        filters = (("Identity", identity),)
     elif address is not None:
-        paging = Paging[Membership](call, LIST, query, filters=(("Address", address),))
-        read = await call.queries.memberships_of_address(call.service_sid, address, paging.page)
+        filters = (("Address", address),)
     else:
         raise BAD_PARAMETER("Give either Identity or Address")
+    paging: Paging[Membership] = Paging(call, LIST, query, filters=filters)
+    if identity is not None:
+        read = await call.queries.memberships_of_identity(call.service_sid, identity, paging.page)
+    else:
+        read = await call.queries.memberships_of_address(call.service_sid, address or "", paging.page)
     root = call.root
     views = [ParticipantConversationView.of(one, root) for one in paging.cut(read)]
     return ParticipantConversationList(paging.meta(read, _key), views)

@@ -107,7 +107,7 @@ async def create_participant(call: Call, form: CreateParticipant) -> Participant
 @OPERATIONS.operation("GET", "/Conversations/{conversation}/Participants", query=PageQuery, scopes=BOTH)
 async def list_participants(call: Call) -> ParticipantList:
     """The participants of a conversation, by age."""
-    paging = Paging[Participant](call, LIST, call.query)
+    paging: Paging[Participant] = Paging(call, LIST, call.query)
     read = await call.queries.participants(call.caller, call.service_sid, call.path["conversation"], paging.page)
     return ParticipantList(paging.meta(read, _key), [ParticipantView.of(one, call) for one in paging.cut(read)])
 

@@ -78,7 +78,7 @@ async def create_role(call: Call, form: CreateRole) -> RoleView:
 @OPERATIONS.operation("GET", "/Roles", query=PageQuery, scopes=BOTH)
 async def list_roles(call: Call) -> RoleList:
     """The roles of a service, by age."""
-    paging = Paging[Role](call, LIST, call.query)
+    paging: Paging[Role] = Paging(call, LIST, call.query)
     read = await call.queries.roles(call.service_sid, paging.page)
     root = call.root
     return RoleList(paging.meta(read, _key), [RoleView.of(one, root) for one in paging.cut(read)])

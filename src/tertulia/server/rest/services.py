@@ -77,7 +77,7 @@ async def create_service(call: Call, form: CreateService) -> ServiceView:
 @OPERATIONS.operation("GET", "/Services", query=PageQuery)
 async def list_services(call: Call) -> ServiceList:
     """The services of the account, by age."""
-    paging = Paging[Service](call, LIST, call.query)
+    paging: Paging[Service] = Paging(call, LIST, call.query)
     read = await call.queries.services(call.caller, paging.page)
     return ServiceList(paging.meta(read, _key), [ServiceView.of(one, call.root) for one in paging.cut(read)])
 

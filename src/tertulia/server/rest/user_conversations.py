@@ -87,7 +87,7 @@ class UpdateUserConversation(Form, frozen=True, kw_only=True):
 @OPERATIONS.operation("GET", "/Users/{user}/Conversations", query=PageQuery, scopes=BOTH)
 async def list_user_conversations(call: Call) -> UserConversationList:
     """The conversations a user takes part in, closed ones included."""
-    paging = Paging[Membership](call, LIST, call.query)
+    paging: Paging[Membership] = Paging(call, LIST, call.query)
     read = await call.queries.memberships(call.service_sid, call.path["user"], paging.page)
     root = call.root
     views = [UserConversationView.of(one, root) for one in paging.cut(read)]

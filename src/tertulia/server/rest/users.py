@@ -93,7 +93,7 @@ async def create_user(call: Call, form: CreateUser) -> UserView:
 @OPERATIONS.operation("GET", "/Users", query=PageQuery, scopes=BOTH)
 async def list_users(call: Call) -> UserList:
     """The users of a service, by age."""
-    paging = Paging[User](call, LIST, call.query)
+    paging: Paging[User] = Paging(call, LIST, call.query)
     read = await call.queries.users(call.service_sid, paging.page)
     root = call.root
     return UserList(paging.meta(read, _key), [UserView.of(one, root) for one in paging.cut(read)])

@@ -49,11 +49,11 @@ class Memberships:
         rows = await page(self._connection, _COLUMNS, _SOURCE, "p.user_sid = $1", (user_sid,), "p.sid", wanted)
         return [_membership(row) for row in rows]
 
-    async def listed(self, user_sid: str, wanted: Page) -> list[Membership]:
-        """The conversations that a user's clients see, by their SID: one run of an index, nothing is sorted."""
+    async def listed(self, user_sid: str, wanted: Page) -> list[tuple[Participant, Conversation]]:
+        """The conversations that a user's clients see, by SID: one run of an index, and nothing is counted."""
         where = "p.user_sid = $1 AND p.listed_event IS NOT NULL"
-        rows = await page(self._connection, _COLUMNS, _SOURCE, where, (user_sid,), "p.conversation_sid", wanted)
-        return [_membership(row) for row in rows]
+        rows = await page(self._connection, f"{_P}, {_C}", _SOURCE, where, (user_sid,), "p.conversation_sid", wanted)
+        return [(PARTICIPANTS.entity(row[:_WIDTH]), CONVERSATIONS.entity(row[_WIDTH:])) for row in rows]
 
     async def of_address(self, service_sid: str, address: str, wanted: Page) -> list[Membership]:
         """The conversations in which an address takes part."""
@@ -82,11 +82,22 @@ class Memberships:
             )
         )
 
-    async def changed_after(self, user_sid: str, event: int, limit: int) -> list[Participant]:
-        """Participants whose item in the user's conversations map changed after ``event``, in order of its number."""
+    async def added_after(self, user_sid: str, event: int, limit: int) -> list[Participant]:
+        """Participants whose item in the user's conversations map was added after ``event``, in order of addition."""
         rows = await self._connection.rows(
             f"SELECT {PARTICIPANTS.columns} FROM participants"
-            " WHERE user_sid = $1 AND listed_event > $2 ORDER BY listed_event LIMIT $3",
+            " WHERE user_sid = $1 AND listed_event > $2 AND listed_created > $2 ORDER BY listed_created LIMIT $3",
+            user_sid,
+            event,
+            limit,
+        )
+        return [PARTICIPANTS.entity(row) for row in rows]
+
+    async def changed_after(self, user_sid: str, event: int, limit: int) -> list[Participant]:
+        """Participants whose item there stood at ``event`` and changed after it, in order of its number."""
+        rows = await self._connection.rows(
+            f"SELECT {PARTICIPANTS.columns} FROM participants"
+            " WHERE user_sid = $1 AND listed_event > $2 AND listed_created <= $2 ORDER BY listed_event LIMIT $3",
             user_sid,
             event,
             limit,

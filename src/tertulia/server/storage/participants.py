@@ -13,6 +13,15 @@ from .table import Table
 
 PARTICIPANTS = Table(Participant, "participants")
 
+_SEAT = (
+    f"SELECT {PARTICIPANTS.qualified('p')}, coalesce(c.permissions, ''), coalesce(s.permissions, '')"
+    " FROM participants AS p"
+    " LEFT JOIN users AS u ON u.sid = p.user_sid"
+    " LEFT JOIN roles AS c ON c.sid = p.role_sid"
+    " LEFT JOIN roles AS s ON s.sid = u.role_sid"
+    " WHERE p.conversation_sid = $1 AND p.identity = $2"
+)
+
 
 class Participants:
     __slots__ = ("_connection",)
@@ -32,16 +41,7 @@ class Participants:
 
     async def seat(self, conversation_sid: str, identity: str) -> tuple[Participant, str] | None:
         """A user's participant, with the names of every permission his two roles grant (semantics 2.1)."""
-        row = await self._connection.row(
-            f"SELECT {PARTICIPANTS.qualified('p')}, coalesce(c.permissions, ''), coalesce(s.permissions, '')"
-            " FROM participants AS p"
-            " LEFT JOIN users AS u ON u.sid = p.user_sid"
-            " LEFT JOIN roles AS c ON c.sid = p.role_sid"
-            " LEFT JOIN roles AS s ON s.sid = u.role_sid"
-            " WHERE p.conversation_sid = $1 AND p.identity = $2",
-            conversation_sid,
-            identity,
-        )
+        row = await self._connection.row(_SEAT, conversation_sid, identity)
         if row is None:
             return None
         return PARTICIPANTS.entity(row[:-2]), f"{row[-2]} {row[-1]}"
@@ -116,11 +116,24 @@ class Participants:
         )
         return [PARTICIPANTS.entity(row) for row in rows]
 
-    async def changed_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
-        """Participants whose roster item changed after ``event``, in order of its number."""
+    async def added_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
+        """Participants whose roster item was added after ``event``, in order of addition."""
         rows = await self._connection.rows(
             f"SELECT {PARTICIPANTS.columns} FROM participants"
-            " WHERE conversation_sid = $1 AND roster_event > $2 ORDER BY roster_event LIMIT $3",
+            " WHERE conversation_sid = $1 AND roster_event > $2 AND roster_created > $2"
+            " ORDER BY roster_created LIMIT $3",
+            conversation_sid,
+            event,
+            limit,
+        )
+        return [PARTICIPANTS.entity(row) for row in rows]
+
+    async def changed_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
+        """Participants whose roster item stood at ``event`` and changed after it, in order of its number."""
+        rows = await self._connection.rows(
+            f"SELECT {PARTICIPANTS.columns} FROM participants"
+            " WHERE conversation_sid = $1 AND roster_event > $2 AND roster_created <= $2"
+            " ORDER BY roster_event LIMIT $3",
             conversation_sid,
             event,
             limit,

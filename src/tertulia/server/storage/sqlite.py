@@ -159,6 +159,9 @@ class SqliteDatabase:
         # A misspelt column in double quotes is an error, not a text.
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+        # Plans do not depend on bound values. Else this SQLite (built with STAT4) prepares a join anew at each
+        # execution: 80 us instead of 9 for one of ours.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         synchronous = "OFF" if self._path is None else "FULL"
         for setting in _SETTINGS:
             connection.execute(setting.format(busy_ms=_BUSY_MS, synchronous=synchronous)).fetchall()

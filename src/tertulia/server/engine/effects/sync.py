@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tertulia.server.bus.base import AccessEnded
+from tertulia.server.bus.base import AccessEnded, ServiceGone, UserGone
 from tertulia.server.domain.conversations import (
     Conversation,
     ConversationLeftClients,
@@ -14,8 +14,9 @@ from tertulia.server.domain.participants import (
     ParticipantRemoved,
     ParticipantUpdated,
 )
+from tertulia.server.domain.services import ServiceDeleted
 from tertulia.server.domain.sync import ObjectKind, object_sid
-from tertulia.server.domain.users import UserUpdated
+from tertulia.server.domain.users import UserDeleted, UserUpdated
 from tertulia.server.engine.rules import effect_of
 from tertulia.server.engine.sync.document import DocumentView
 from tertulia.server.engine.sync.memberships import membership_event, membership_removed
@@ -45,6 +46,8 @@ async def message_updated(unit: Unit, change: MessageUpdated) -> None:
 
 @effect_of(MessageRemoved)
 async def message_removed(unit: Unit, change: MessageRemoved) -> None:
+    if not change.conversation.is_listed:
+        return  # cleaned up by REST after its objects have ended for clients (semantics 5.1)
     view = MessagesView(change.conversation, unit.policy.base_url)
     unit.emit(view.removed(change.message.index, change.conversation.messages_event, unit.now))
     _document_moved(unit, change.conversation, change.before)
@@ -76,6 +79,8 @@ async def participant_updated(unit: Unit, change: ParticipantUpdated) -> None:
 @effect_of(ParticipantRemoved)
 async def participant_removed(unit: Unit, change: ParticipantRemoved) -> None:
     participant, conversation = change.participant, change.conversation
+    if not conversation.is_listed:
+        return  # nobody follows it, nobody has it in his map
     # The leaver hears of himself in the roster, then his map loses the conversation, then he is cut off from it.
     view = RosterView(conversation, unit.policy.base_url)
     unit.emit(view.removed(participant.sid, conversation.roster_event, unit.now))
@@ -108,3 +113,15 @@ async def user_updated(unit: Unit, change: UserUpdated) -> None:
     view = UserInfoView(change.user, unit.policy.base_url)
     for key in change.items:
         unit.emit(view.updated(key))
+
+
+@effect_of(UserDeleted)
+async def user_deleted(unit: Unit, change: UserDeleted) -> None:
+    # Others may follow his profile. His own map nobody else has, and his connections end with the last word.
+    unit.emit(UserInfoView(change.user, unit.policy.base_url).gone(unit.now))
+    unit.tell(UserGone(change.user.service_sid, change.user.identity))
+
+
+@effect_of(ServiceDeleted)
+async def service_deleted(unit: Unit, change: ServiceDeleted) -> None:
+    unit.tell(ServiceGone(change.service.sid))

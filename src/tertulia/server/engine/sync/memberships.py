@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tertulia.server.domain.errors import MAP_NOT_FOUND
 from tertulia.server.domain.participants import Participant
 from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid, user_object_name
@@ -13,7 +15,7 @@ from tertulia.server.storage.tombstones import Tombstones
 from tertulia.wire.sids import is_sid
 from tertulia.wire.sync import Item, MembershipData, ObjectEvent
 
-from .views import MapView, Replay, joined, map_item_changed, map_item_removed, object_url
+from .views import MapView, New, Replay, joined, map_item_changed, map_item_removed, object_url
 
 
 class MembershipsView(MapView):
@@ -51,13 +53,21 @@ class MembershipsView(MapView):
     async def replay(self, connection: Connection, after: int, limit: int) -> Replay:
         if after >= self.last_event:
             return Replay((), self.last_event)
-        changed = await Memberships(connection).changed_after(self._user_sid, after, limit)
+        memberships = Memberships(connection)
+        new = await memberships.added_after(self._user_sid, after, limit)
+        changed = await memberships.changed_after(self._user_sid, after, limit)
         removed = await Tombstones(connection).after(self.sid, after, limit)
-        parts = (
-            [membership_event(p, self._base_url, added=(p.listed_created or 0) > after) for p in changed],
+        return joined(
+            [New(one.listed_created or 0, one.listed_event or 0, partial(self._numbered, one)) for one in new],
+            [membership_event(one, self._base_url, added=False) for one in changed],
             [self.removed(stone.item_key, stone.event, stone.at) for stone in removed],
+            limit,
+            self.last_event,
         )
-        return joined(parts, limit, self.last_event)
+
+    def _numbered(self, participant: Participant, number: int) -> ObjectEvent:
+        data = membership_data(participant)
+        return self.changed(participant.conversation_sid, data, number, participant.updated_at, added=True)
 
 
 def membership_event(participant: Participant, base_url: str, *, added: bool) -> ObjectEvent:

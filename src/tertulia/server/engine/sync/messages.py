@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import LIST_NOT_FOUND
 from tertulia.server.domain.messages import Message
@@ -13,7 +15,7 @@ from tertulia.server.storage.paging import Page
 from tertulia.server.storage.tombstones import Tombstones
 from tertulia.wire.sync import Item, MessageData, ObjectEvent
 
-from .views import ListView, Replay, joined
+from .views import ListView, New, Replay, joined
 
 
 class MessagesView(ListView):
@@ -33,8 +35,10 @@ class MessagesView(ListView):
         )
         self._conversation = conversation
 
-    def added(self, message: Message, *, number: int | None = None) -> ObjectEvent:
-        number = message.event if number is None else number
+    def added(self, message: Message) -> ObjectEvent:
+        return self._numbered(message, message.event)
+
+    def _numbered(self, message: Message, number: int) -> ObjectEvent:
         return self.changed(message.index, message_data(message), number, message.updated_at, added=True)
 
     def updated(self, message: Message) -> ObjectEvent:
@@ -61,15 +65,13 @@ class MessagesView(ListView):
         new = await messages.added_after(conversation_sid, after, above, limit)
         edited = await messages.edited_after(conversation_sid, after, limit)
         removed = await Tombstones(connection).after(self.sid, after, limit)
-        # New messages come in order of addition. Where some are left for later, one that was edited since is given
-        # under the number of its addition: it must not first appear as an update.
-        added = [self.added(m, number=m.created_event if len(new) >= limit else None) for m in new]
-        parts = (
-            added,
+        return joined(
+            [New(m.created_event, m.event, partial(self._numbered, m)) for m in new],
             [self.updated(m) for m in edited],
             [self.removed(int(stone.item_key), stone.event, stone.at) for stone in removed],
+            limit,
+            self.last_event,
         )
-        return joined(parts, limit, self.last_event)
 
 
 def message_data(message: Message) -> MessageData:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec import UNSET
 
 from tertulia.server.domain.conversations import Conversation
@@ -15,7 +17,7 @@ from tertulia.server.storage.participants import Participants
 from tertulia.server.storage.tombstones import Tombstones
 from tertulia.wire.sync import Bindings, Item, ObjectEvent, ParticipantData
 
-from .views import MapView, Replay, joined
+from .views import MapView, New, Replay, joined
 
 
 class RosterView(MapView):
@@ -36,14 +38,14 @@ class RosterView(MapView):
         self._conversation = conversation
 
     def added(self, participant: Participant) -> ObjectEvent:
-        return self._event(participant, added=True)
+        return self._numbered(participant, participant.roster_event)
 
     def updated(self, participant: Participant) -> ObjectEvent:
-        return self._event(participant, added=False)
-
-    def _event(self, participant: Participant, *, added: bool) -> ObjectEvent:
         data = participant_data(participant)
-        return self.changed(participant.sid, data, participant.roster_event, participant.updated_at, added=added)
+        return self.changed(participant.sid, data, participant.roster_event, participant.updated_at, added=False)
+
+    def _numbered(self, participant: Participant, number: int) -> ObjectEvent:
+        return self.changed(participant.sid, participant_data(participant), number, participant.updated_at, added=True)
 
     async def page(self, connection: Connection, wanted: Page) -> list[tuple[str, Item]]:
         found = await Participants(connection).page(self._conversation.sid, wanted)
@@ -62,13 +64,17 @@ class RosterView(MapView):
     async def replay(self, connection: Connection, after: int, limit: int) -> Replay:
         if after >= self.last_event:
             return Replay((), self.last_event)
-        changed = await Participants(connection).changed_after(self._conversation.sid, after, limit)
+        participants, conversation_sid = Participants(connection), self._conversation.sid
+        new = await participants.added_after(conversation_sid, after, limit)
+        changed = await participants.changed_after(conversation_sid, after, limit)
         removed = await Tombstones(connection).after(self.sid, after, limit)
-        parts = (
-            [self._event(participant, added=participant.roster_created > after) for participant in changed],
+        return joined(
+            [New(one.roster_created, one.roster_event, partial(self._numbered, one)) for one in new],
+            [self.updated(participant) for participant in changed],
             [self.removed(stone.item_key, stone.event, stone.at) for stone in removed],
+            limit,
+            self.last_event,
         )
-        return joined(parts, limit, self.last_event)
 
 
 def participant_data(participant: Participant) -> ParticipantData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
@@ -134,7 +134,7 @@ class MapView(Collection[str]):
             last_event_id=number,
             date_created=millisecond(created_at),
             date_updated=millisecond(updated_at),
-            url=f"{self.url}/Items/{quote(key, safe='')}",
+            url=_item_url(self.url, key),
         )
 
     def changed(self, key: str, data: ItemData, number: int, at: int, *, added: bool) -> ObjectEvent:
@@ -158,7 +158,7 @@ def map_item_changed(sid: str, url: str, key: str, data: ItemData, number: int, 
         map_revision=revision(number),
         item_key=key,
         item_revision=revision(number),
-        item_url=f"{url}/Items/{quote(key, safe='')}",
+        item_url=_item_url(url, key),
         item_data=data,
     )
     return ObjectEvent(sid, "map_item_added" if added else "map_item_updated", MAP_EVENT, event)
@@ -175,6 +175,11 @@ def map_item_removed(sid: str, key: str, number: int, at: int) -> ObjectEvent:
         item_revision=revision(number),
     )
     return ObjectEvent(sid, "map_item_removed", MAP_EVENT, event)
+
+
+def _item_url(url: str, key: str) -> str:
+    # Nearly every key is a SID, and quoting costs more than all the rest of an item.
+    return f"{url}/Items/{key if key.isascii() and key.isalnum() else quote(key, safe='')}"
 
 
 def object_url(base_url: str, service_sid: str, plural: str, sid: str) -> str:
@@ -227,16 +232,31 @@ class ListView(Collection[int]):
         return ObjectEvent(self.sid, "list_removed", LIST_EVENT, event)
 
 
-def joined(parts: Sequence[Sequence[ObjectEvent]], limit: int, last: int) -> Replay:
-    """One replay from parts that are each in order of number and hold at most ``limit`` events.
+class New(msgspec.Struct, frozen=True):
+    """An item that somebody does not have yet: when it was added, when it last changed, and how it is told to him."""
 
-    A part that is full may have more behind it, so nothing beyond its last number is certain.
+    created: int
+    event: int
+    tell: Callable[[int], ObjectEvent]
+    """As added, under this number."""
+
+
+def joined(
+    new: Sequence[New], changed: Sequence[ObjectEvent], removed: Sequence[ObjectEvent], limit: int, last: int
+) -> Replay:
+    """One replay from three parts of at most ``limit``, in order of number; ``new`` in order of addition.
+
+    A part that is full may have more behind it, so nothing beyond its last number is certain. A new item whose last
+    change lies beyond that is told under the number of its addition, and its change in the next replay: left for
+    later altogether, it would first appear as an update.
     """
-    full = [part[-1].number for part in parts if len(part) >= limit]
-    bound = min(full, default=None)
-    events = sorted((event for part in parts for event in part if bound is None or event.number <= bound), key=_number)
-    if bound is None:
-        return Replay(events, last)
+    full = [part[-1].number for part in (changed, removed) if len(part) >= limit]
+    if len(new) >= limit:
+        full.append(new[-1].created)
+    bound = min(full, default=last)
+    events = [one.tell(one.event if one.event <= bound else one.created) for one in new if one.created <= bound]
+    events += [event for part in (changed, removed) for event in part if event.number <= bound]
+    events.sort(key=_number)
     return Replay(events, bound, complete=bound >= last)
 
 

@@ -1,0 +1,179 @@
+"""The published description of the account API, as a judge of answers: stricter than its schemas are.
+
+Every declared property has to be there and no other; SIDs are in lower case, dates in whole seconds of UTC, URLs
+absolute; an object of timers or addresses is an object. Where the document is wrong it is corrected here (rest 16).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jsonschema import Draft202012Validator, FormatChecker
+
+_FILE = Path(__file__).parent / "openapi" / "twilio_conversations_v1.json"
+_SHA256 = "34913a501fc216448067292fe6aaa57fa1589d68e422db95bcf52452349e8241"
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_URL = re.compile(r"https?://[^/]+/v1/.+")
+_OBJECTS = frozenset({"timers", "bindings", "conversation_timers", "delivery", "messaging_binding"})
+_ALWAYS_OBJECTS = frozenset({"timers", "bindings", "conversation_timers"})
+_JSON_TEXTS = frozenset({"attributes", "conversation_attributes"})
+_NEVER_NULL = frozenset({"sid", "account_sid", "url", "links", "date_created", "date_updated", "index", "attributes"})
+
+ERROR = {
+    "type": "object",
+    "required": ["code", "message", "more_info", "status"],
+    "additionalProperties": False,
+    "properties": {
+        "code": {"type": "integer"},
+        "message": {"type": "string", "minLength": 1},
+        "more_info": {"type": "string", "pattern": r"^https://.+/\d+$"},
+        "status": {"type": "integer"},
+    },
+}
+
+formats = FormatChecker(formats=())
+
+
+@formats.checks("date-time")
+def _is_date(value: object) -> bool:
+    return not isinstance(value, str) or _DATE.fullmatch(value) is not None
+
+
+@formats.checks("uri")
+def _is_url(value: object) -> bool:
+    return not isinstance(value, str) or _URL.fullmatch(value) is not None
+
+
+@formats.checks("uri-map")
+def _is_map_of_urls(value: object) -> bool:
+    return isinstance(value, dict) and len(value) > 0 and all(_URL.fullmatch(str(url)) for url in value.values())
+
+
+@formats.checks("json-text", raises=ValueError)
+def _is_json(value: object) -> bool:
+    if isinstance(value, str):
+        json.loads(value)
+    return True
+
+
+class Published(NamedTuple):
+    """One operation of the document."""
+
+    method: str
+    path: str
+    body: frozenset[str]
+    required: frozenset[str]
+    query: frozenset[str]
+    answers: dict[int, dict[str, Any] | None]
+
+    @property
+    def shape(self) -> tuple[str, str]:
+        """What it is compared by: the names of path parameters do not matter."""
+        return self.method, re.sub(r"\{\w+\}", "{}", self.path)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The file, unchanged since it was published."""
+    content = _FILE.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == _SHA256
+    loaded: dict[str, Any] = json.loads(content)
+    return loaded
+
+
+@cache
+def operations() -> tuple[Published, ...]:
+    """Every operation of the document."""
+    found = []
+    for path, item in document()["paths"].items():
+        for method, operation in item.items():
+            if method not in ("get", "post", "delete"):
+                continue
+            body: dict[str, Any] = {}
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                body = content["schema"]
+            found.append(
+                Published(
+                    method=method.upper(),
+                    path=path,
+                    body=frozenset(body.get("properties", {})),
+                    required=frozenset(body.get("required", ())),
+                    query=frozenset(p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"),
+                    answers={
+                        int(status): next((c["schema"] for c in answer.get("content", {}).values()), None)
+                        for status, answer in operation["responses"].items()
+                    },
+                )
+            )
+    return tuple(found)
+
+
+def check_answer(method: str, path: str, status: int, body: Any) -> None:
+    """The answer is one the document foresees, down to each property. Refusals have the one shape of errors."""
+    if status >= 400:
+        _complain(Draft202012Validator(ERROR), body, f"{method} {path}")
+        assert body["status"] == status
+        assert body["more_info"].endswith(f"/{body['code']}")
+        return
+    published = _find(method, path)
+    assert published is not None, f"{method} {path} is not published, and answered {status}"
+    assert status in published.answers, f"{method} {path} answered {status}, not one of {sorted(published.answers)}"
+    if published.answers[status] is None:
+        assert body is None, f"{method} {path} answers without a body"
+    else:
+        _complain(_validator(published.shape, status), body, f"{method} {path}")
+
+
+def _find(method: str, path: str) -> Published | None:
+    for published in operations():
+        if published.method == method and _pattern(published.path).fullmatch(path):
+            return published
+    return None
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)))
+
+
+@cache
+def _validator(shape: tuple[str, str], status: int) -> Draft202012Validator:
+    published = next(one for one in operations() if one.shape == shape)
+    return Draft202012Validator(_strict("", published.answers[status] or {}), format_checker=formats)
+
+
+def _complain(validator: Draft202012Validator, body: Any, where: str) -> None:
+    faults = [f"{'.'.join(map(str, fault.absolute_path)) or 'it'}: {fault.message}" for fault in validator.iter_errors(body)]
+    assert not faults, f"{where}: {'; '.join(faults)}"
+
+
+def _strict(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of the document as JSON Schema, with our additions."""
+    if "$ref" in schema:
+        schema = document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    strict = {key: schema[key] for key in ("type", "format", "enum", "minLength", "maxLength") if key in schema}
+    if "pattern" in schema:
+        strict["pattern"] = schema["pattern"].replace("0-9a-fA-F", "0-9a-f")
+    if "enum" in strict and name in ("conversation_state", "state"):
+        strict["enum"] = sorted({*strict["enum"], "initializing"})  # rest 16.2
+    if name == "last_read_timestamp":
+        strict["format"] = "date-time"
+    if name in _JSON_TEXTS:
+        strict["format"] = "json-text"
+    if name in _OBJECTS:
+        strict["type"] = "object"
+    if "properties" in schema:
+        strict["properties"] = {key: _strict(key, value) for key, value in schema["properties"].items()}
+        strict["required"] = list(schema["properties"])
+        strict["additionalProperties"] = False
+    if "items" in schema:
+        strict["items"] = _strict("", schema["items"])
+    is_nullable = schema.get("nullable") and name not in _NEVER_NULL | _ALWAYS_OBJECTS
+    if is_nullable and "type" in strict:
+        strict["type"] = [strict["type"], "null"]
+    return strict
