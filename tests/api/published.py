@@ -148,7 +148,9 @@ def _validator(shape: tuple[str, str], status: int) -> Draft202012Validator:
 
 
 def _complain(validator: Draft202012Validator, body: Any, where: str) -> None:
-    faults = [f"{'.'.join(map(str, fault.absolute_path)) or 'it'}: {fault.message}" for fault in validator.iter_errors(body)]
+    faults = [
+        f"{'.'.join(map(str, fault.absolute_path)) or 'it'}: {fault.message}" for fault in validator.iter_errors(body)
+    ]
     assert not faults, f"{where}: {'; '.join(faults)}"
 
 

@@ -92,6 +92,15 @@ class World:
         granted = permissions or (Permission.READ_CHANNEL_METADATA,)
         return await self.do(CreateRole, friendly_name="of a test", kind=kind, permissions=tuple(granted))
 
+    async def count(self, table: str) -> int:
+        async with self.database.snapshot() as connection:
+            return int(await connection.value(f"SELECT count(*) FROM {table}"))
+
+    async def sql(self, statement: str, *parameters: Any) -> None:
+        """Bring the world into a state that would take a thousand commands."""
+        async with self.database.transaction() as connection:
+            await connection.execute(statement, *parameters)
+
     def told(self) -> list[str]:
         """What was published since the last time, each as one word, in order."""
         heard, self.bus.heard = self.bus.heard, []

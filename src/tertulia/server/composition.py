@@ -76,7 +76,7 @@ class Server:
         self._tasks = Tasks()
         self._loops: list[asyncio.Task[None]] = []
         identities = Identities(database, sealer, clock)
-        tokens = AccessTokens(identities, clock, settings.tokens)
+        tokens = AccessTokens(identities, self.engine, self.queries, clock, settings.tokens)
         services = Services(
             self.engine,
             self.queries,
@@ -85,7 +85,7 @@ class Server:
             PageTokens(sealer),
         )
         rest = Dispatcher(RestFace(identities), [ACCOUNT_API], services)
-        client = Dispatcher(ClientFace(tokens, self.engine), [CLIENT_API], services)
+        client = Dispatcher(ClientFace(tokens), [CLIENT_API], services)
         self.application = HttpApp(
             rest,
             client,
@@ -134,9 +134,7 @@ class Server:
                 base_url=self.settings.server.public_url,
                 frames=frames.Limits(max_payload_bytes=realtime.frame_limit_bytes),
             ),
-            verify=tokens.claims,
-            engine=self.engine,
-            queries=self.queries,
+            admit=tokens.admit,
             hub=hub,
             following=following,
             deadlines=Deadlines(clock),
@@ -198,5 +196,3 @@ def _signer(key: bytes) -> Callable[[bytes], bytes]:
         return hmac.digest(key, data, "sha256")[:18]
 
     return sign
-
-

@@ -62,8 +62,14 @@ class Face:
             settings,
             PageTokens(world.sealer),
         )
-        tokens = AccessTokens(Identities(world.database, world.sealer, world.clock), world.clock, settings.tokens)
-        self.dispatcher = Dispatcher(ClientFace(tokens, world.engine), [CLIENT_API], services)
+        tokens = AccessTokens(
+            Identities(world.database, world.sealer, world.clock),
+            world.engine,
+            world.queries,
+            world.clock,
+            settings.tokens,
+        )
+        self.dispatcher = Dispatcher(ClientFace(tokens), [CLIENT_API], services)
 
     async def sdk(self, identity: str) -> Sdk:
         """A connected client of this identity."""

@@ -63,9 +63,9 @@ async def server() -> AsyncIterator[Running]:
         engine = Engine(database, bus, clock, new_sid, Policy(base_url=BASE_URL))
         identities = Identities(database, sealer, clock)
         services = Services(engine, queries, Typing(database, bus, 5), settings, PageTokens(sealer))
-        tokens = AccessTokens(identities, clock, settings.tokens)
+        tokens = AccessTokens(identities, engine, queries, clock, settings.tokens)
         rest = Dispatcher(RestFace(identities), [ACCOUNT_API], services)
-        client = Dispatcher(ClientFace(tokens, engine), [Operations("client")], services)
+        client = Dispatcher(ClientFace(tokens), [Operations("client")], services)
         application = HttpApp(
             rest,
             client,

@@ -6,7 +6,11 @@ import pytest
 
 from tests.api.rest.client import AccountHolder
 
-ROLE: dict[str, str | list[str]] = {"FriendlyName": "Driver", "Type": "conversation", "Permission": ["sendMessage", "editOwnMessage"]}
+ROLE: dict[str, str | list[str]] = {
+    "FriendlyName": "Driver",
+    "Type": "conversation",
+    "Permission": ["sendMessage", "editOwnMessage"],
+}
 
 
 async def test_a_role_can_be_made_read_listed_and_deleted(api: AccountHolder) -> None:
@@ -95,7 +99,9 @@ async def test_a_default_role_cannot_be_deleted(api: AccountHolder) -> None:
 
 async def test_a_role_that_somebody_has_cannot_be_deleted(api: AccountHolder, room: str) -> None:
     talk = (await api.made("/Roles", ROLE))["sid"]
-    serve = (await api.made("/Roles", {"FriendlyName": "s", "Type": "service", "Permission": "joinConversation"}))["sid"]
+    serve = (await api.made("/Roles", {"FriendlyName": "s", "Type": "service", "Permission": "joinConversation"}))[
+        "sid"
+    ]
     await api.made("/Users", {"Identity": "ana", "RoleSid": serve})
     await api.made(f"{room}/Participants", {"Identity": "ben", "RoleSid": talk})
     for sid in (talk, serve):

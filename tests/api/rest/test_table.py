@@ -60,7 +60,9 @@ def test_nothing_is_mounted_that_is_not_published() -> None:
 
 
 @pytest.mark.parametrize("one", IN_SCOPE, ids=" ".join)
-def test_an_operation_takes_the_published_parameters_and_answers_with_the_published_status(one: tuple[str, str]) -> None:
+def test_an_operation_takes_the_published_parameters_and_answers_with_the_published_status(
+    one: tuple[str, str],
+) -> None:
     mounted, wanted = MOUNTED[one], PUBLISHED[one]
     assert names(mounted.form) == wanted.body
     assert names(mounted.form, required=True) == wanted.required

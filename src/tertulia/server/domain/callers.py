@@ -27,6 +27,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     hooks: bool = True
     mutation_id: str | None = None
     """Repeats of one wish carry the same id and get the same answer."""
+    endpoint_id: str | None = None
+    """The device, as the token names it."""
+    push_credential_sid: str | None = None
+    """The credential under which the token's device is registered for push."""
 
     @property
     def is_identity(self) -> bool:

@@ -28,8 +28,6 @@ class RegisterPush(Command[PushRegistration], frozen=True, kw_only=True):
 
     kind: str
     address: str
-    endpoint: str | None = None
-    credential_sid: str | None = None
     message_types: tuple[str, ...] = ()
 
     def check(self) -> None:

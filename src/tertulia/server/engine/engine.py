@@ -15,6 +15,7 @@ from tertulia.server.clock import Clock
 from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import (
+    BAD_PARAMETER,
     MAY_NOT_SET_ROLE,
     NOT_PERMITTED,
     STATE_FORBIDS,
@@ -30,6 +31,7 @@ from .unit import Policy, Unit
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
+MUTATION_ID_CHARS = 128
 ATTEMPTS = 3
 """How often a transaction is run when the database lets another one win."""
 
@@ -72,6 +74,8 @@ class Engine:
             raise NOT_PERMITTED("This is not open to clients")
         if caller.is_identity and (field := overstepped(rule, command)) is not None:
             raise MAY_NOT_SET_ROLE() if field == "role_sid" else NOT_PERMITTED(f"{field} is not open to clients")
+        if caller.mutation_id is not None and len(caller.mutation_id) > MUTATION_ID_CHARS:
+            raise BAD_PARAMETER("The mutation id is too long")
         command.check()
         answer, publications = await self._commit(rule, caller, command)
         if publications:

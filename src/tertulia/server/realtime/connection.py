@@ -12,10 +12,8 @@ import os
 import msgspec
 
 from tertulia.server import observe
-from tertulia.server.domain import callers
-from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import BAD_PARAMETER, TOO_MANY_REQUESTS, TertuliaError
-from tertulia.server.domain.users import ConnectUser
+from tertulia.server.web.auth import user
 from tertulia.wire import frames, requests, sync, websocket
 from tertulia.wire.frames import Backoff, Frame, MalformedFrame
 from tertulia.wire.handshake import ServerHandshake
@@ -187,8 +185,7 @@ class Connection:
     async def _verify(self, token: str) -> None:
         now = self._node.clock.now
         try:
-            claims = await self._node.verify(token)
-            await self._ensure_user(claims)
+            claims = await self._node.admit(token)
         except TokenRefused as refusal:
             observe.TOKENS_REFUSED.labels(str(refusal.code)).inc()
             self._run(self._handshake.refuse(refusal.status, refusal.code, str(refusal), now()))
@@ -198,17 +195,6 @@ class Connection:
             self._run(self._handshake.refuse(error.status, error.code, error.message, now(), backoff))
         else:
             self._run(self._handshake.accept(claims, now()))
-
-    async def _ensure_user(self, claims: Claims) -> None:
-        """A user that does not exist yet is made on the first connection (semantics 3.3)."""
-        if not await self._node.queries.has_user(claims.service_sid, claims.identity):
-            caller = callers.identity(claims.account_sid, claims.service_sid, claims.identity)
-            wish = ConnectUser(
-                service=claims.service_sid,
-                identity=claims.identity,
-                deployment_role_sid=claims.deployment_role_sid,
-            )
-            await self._node.engine.execute(caller, wish)
 
     # --- requests
 
@@ -231,7 +217,7 @@ class Connection:
             if request.path == SUBSCRIPTIONS_PATH and request.method == "POST":
                 await self._subscribe(frame, request, claims)
             else:
-                caller = _caller(claims, request)
+                caller = user(claims, request.headers.get("x-twilio-mutation-id"))
                 self._reply(frame, await self._node.route(request, caller, self._base_url))
         finally:
             self._in_flight -= 1
@@ -272,14 +258,4 @@ class Connection:
         if command.action == "cancel":
             self._node.following.cancel(self, command.correlation_id, command.requests)
             return
-        caller = callers.identity(claims.account_sid, claims.service_sid, claims.identity)
-        await self._node.following.establish(self, caller, command.correlation_id, command.requests)
-
-
-def _caller(claims: Claims, request: Request) -> Caller:
-    return callers.identity(
-        claims.account_sid,
-        claims.service_sid,
-        claims.identity,
-        mutation_id=request.headers.get("x-twilio-mutation-id"),
-    )
+        await self._node.following.establish(self, user(claims), command.correlation_id, command.requests)

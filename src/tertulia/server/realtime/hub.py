@@ -99,7 +99,9 @@ class _Entry:
 class Hub:
     """The connections of this node, and what they follow."""
 
-    def __init__(self, bus: Bus, encode: Encode, repair: Repair, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(
+        self, bus: Bus, encode: Encode, repair: Repair, spawn: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
         self._bus = bus
         self._encode = encode
         self._repair = repair

@@ -12,8 +12,6 @@ import msgspec
 
 from tertulia.server.clock import Clock
 from tertulia.server.domain.callers import Caller
-from tertulia.server.engine.engine import Engine
-from tertulia.server.engine.queries import Queries
 from tertulia.wire import frames, websocket
 from tertulia.wire.handshake import Terms
 from tertulia.wire.requests import Reply, Request
@@ -28,8 +26,8 @@ log = logging.getLogger(__name__)
 Route = Callable[[Request, Caller, str], Awaitable[Reply]]
 """Answers a request of the client API in the name of a caller, with URLs that begin as given."""
 
-Verify = Callable[[str], Awaitable[Claims]]
-"""What a good token says; raises ``TokenRefused`` (semantics 3.1)."""
+Admit = Callable[[str], Awaitable[Claims]]
+"""What a good token says, of a user who exists; raises ``TokenRefused`` (semantics 3.1)."""
 
 
 class Leaving(Protocol):
@@ -95,9 +93,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     terms: Terms
     conditions: Conditions
-    verify: Verify
-    engine: Engine
-    queries: Queries
+    admit: Admit
     hub: Hub
     following: Following
     deadlines: Deadlines

@@ -8,9 +8,12 @@ from typing import Final
 import msgspec
 
 from tertulia.server.clock import Clock
-from tertulia.server.domain.callers import Caller, account
+from tertulia.server.domain.callers import Caller, CallerKind, account
 from tertulia.server.domain.errors import SERVICE_NOT_PERMITTED, UNAUTHENTICATED, Forbidden, Unauthenticated
+from tertulia.server.domain.users import ConnectUser
+from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.identities import Identities
+from tertulia.server.engine.queries import Queries
 from tertulia.server.settings import TokensSettings
 from tertulia.wire.tokens import Claims, TokenRefused, TokenRules, key_named_by, verify
 
@@ -39,23 +42,51 @@ class _Good(msgspec.Struct, frozen=True):
     until_s: float
 
 
+def user(claims: Claims, mutation_id: str | None = None) -> Caller:
+    """The caller a good token stands for."""
+    return Caller(
+        kind=CallerKind.IDENTITY,
+        account_sid=claims.account_sid,
+        service_sid=claims.service_sid,
+        identity=claims.identity,
+        mutation_id=mutation_id or None,
+        endpoint_id=claims.endpoint_id,
+        push_credential_sid=claims.push_credential_sid,
+    )
+
+
 class AccessTokens:
     """Judges access tokens, and remembers the good ones for half a minute."""
 
-    def __init__(self, identities: Identities, clock: Clock, settings: TokensSettings) -> None:
+    def __init__(
+        self, identities: Identities, engine: Engine, queries: Queries, clock: Clock, settings: TokensSettings
+    ) -> None:
         self._identities = identities
+        self._engine = engine
+        self._queries = queries
         self._clock = clock
         self._rules = TokenRules(settings.min_ttl_s, settings.max_ttl_s, settings.leeway_s)
         self._good: dict[str, _Good] = {}
 
-    def remembered(self, token: str) -> Claims | None:
-        """The claims of a token that was found good a moment ago and has not ended since."""
+    async def admit(self, token: str) -> Claims:
+        """What a good token says; its user exists from now on (semantics 3.3). Raises ``TokenRefused``."""
+        claims = await self.claims(token)
+        if not await self._queries.has_user(claims.service_sid, claims.identity):
+            wish = ConnectUser(
+                service=claims.service_sid,
+                identity=claims.identity,
+                deployment_role_sid=claims.deployment_role_sid,
+            )
+            await self._engine.execute(user(claims), wish)
+        return claims
+
+    def _remembered(self, token: str) -> Claims | None:
         good = self._good.get(token)
         return good.claims if good is not None and self._clock.now() / 1_000_000 < good.until_s else None
 
     async def claims(self, token: str) -> Claims:
         """What a good token says. Raises ``TokenRefused`` with the codes of semantics 3.1, 20403 among them."""
-        known = self.remembered(token)
+        known = self._remembered(token)
         if known is not None:
             return known
         key_sid = key_named_by(token) if token else None

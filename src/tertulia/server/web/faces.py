@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Protocol
 
-from tertulia.server.domain.callers import Caller, identity
+from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import TertuliaError
-from tertulia.server.domain.users import ConnectUser
-from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.identities import Identities
 from tertulia.wire.requests import Reply, Request
 from tertulia.wire.tokens import TokenRefused
 
-from .auth import AccessTokens, basic, refusal
+from .auth import AccessTokens, basic, refusal, user
 from .errors import client_failure, rest_failure
 from .operations import Call
 
@@ -73,30 +71,15 @@ class ClientFace:
     name: ClassVar[str] = "client"
     headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
-    def __init__(self, tokens: AccessTokens, engine: Engine) -> None:
+    def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
-        self._engine = engine
 
     async def caller(self, request: Request) -> Caller:
-        token = request.headers.get(_TOKEN, "")
-        claims = self._tokens.remembered(token)
         try:
-            is_new = claims is None
-            claims = claims or await self._tokens.claims(token)
+            claims = await self._tokens.admit(request.headers.get(_TOKEN, ""))
         except TokenRefused as refused:
             raise refusal(refused) from None
-        caller = identity(
-            claims.account_sid, claims.service_sid, claims.identity, mutation_id=request.headers.get(_MUTATION)
-        )
-        if is_new:
-            # The first request of an identity is its first connection: it becomes a user (semantics 3.3).
-            wish = ConnectUser(
-                service=claims.service_sid,
-                identity=claims.identity,
-                deployment_role_sid=claims.deployment_role_sid,
-            )
-            await self._engine.execute(identity(claims.account_sid, claims.service_sid, claims.identity), wish)
-        return caller
+        return user(claims, request.headers.get(_MUTATION))
 
     async def enter(self, call: Call) -> None:
         """The service of the token is there from the start."""

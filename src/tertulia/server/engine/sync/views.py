@@ -178,7 +178,7 @@ def map_item_removed(sid: str, key: str, number: int, at: int) -> ObjectEvent:
 
 
 def _item_url(url: str, key: str) -> str:
-    # Nearly every key is a SID, and quoting costs more than all the rest of an item.
+    # Nearly every key is a SID; quoting it would take a third of an item's time.
     return f"{url}/Items/{key if key.isascii() and key.isalnum() else quote(key, safe='')}"
 
 
