@@ -158,7 +158,9 @@ def _strict(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """A schema of the document as JSON Schema, with our additions."""
     if "$ref" in schema:
         schema = document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    strict = {key: schema[key] for key in ("type", "format", "enum", "minLength", "maxLength") if key in schema}
+    strict: dict[str, Any] = {
+        key: schema[key] for key in ("type", "format", "enum", "minLength", "maxLength") if key in schema
+    }
     if "pattern" in schema:
         strict["pattern"] = schema["pattern"].replace("0-9a-fA-F", "0-9a-f")
     if "enum" in strict and name in ("conversation_state", "state"):

@@ -91,7 +91,8 @@ async def test_what_may_be_absent_is_cleared_by_nothing(world: World, cleared: t
     assert getattr(made, field)
     changed = await world.do(UpdateConversation, conversation=made.sid, **{field: nothing})
     assert getattr(changed, field) is None
-    assert getattr(await world.do(CreateConversation, **{field: nothing}), field) is None
+    bare = await world.do(CreateConversation, **{field: nothing})
+    assert getattr(bare, field) is None
 
 
 @pytest.mark.parametrize(

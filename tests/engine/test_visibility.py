@@ -134,12 +134,8 @@ async def test_a_closed_conversation_is_not_read_by_clients(world: World, name: 
     )
 
 
-@pytest.mark.parametrize(
-    "name", set(EVERYTHING) - {"read it as mine", "open the document by SID", "open the roster by SID"}
-)
+@pytest.mark.parametrize("name", ["read it", *DEEDS])
 async def test_by_unique_name_it_is_the_same(world: World, name: str) -> None:
-    if name.startswith(("open", "read the", "read messages")):
-        pytest.skip("objects have no unique names of conversations")
     room = await world.do(CreateConversation, unique_name="secret")
     await world.add(room.sid, "ana")
     await world.connect("eve")

@@ -81,8 +81,8 @@ class World:
     def user(self, identity: str, mutation_id: str | None = None) -> Caller:
         return callers.identity(self.account.account_sid, self.service, identity, mutation_id=mutation_id)
 
-    async def do(self, command: Callable[..., Command[R]], *, by: Caller | None = None, **fields: Any) -> R:
-        """Execute the command with these fields, in this service; by the account unless somebody else is named."""
+    async def do(self, command: Callable[..., Command[R]], *, by: Any = None, **fields: Any) -> R:
+        """Execute the command with these fields, in this service; by the account unless another caller is named."""
         if "service" in _fields(command) and "service" not in fields:
             fields["service"] = self.service
         return await self.engine.execute(by or self.account, command(**fields))

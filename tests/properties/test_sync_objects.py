@@ -57,8 +57,8 @@ EVERYTHING = Page(10_000)
 Step = tuple[int, int, int, int]
 """What, by or to whom, where, and a number for the details."""
 
-PROLOGUE: list[Step] = [(0, 0, 0, 1), (3, 0, 0, 1), (3, 1, 0, 1), (1, 0, 0, 1)]
-"""A room with two members and a message."""
+PROLOGUE: list[Step] = [(0, 0, 0, 3), (3, 0, 0, 1), (3, 1, 0, 1), (1, 0, 0, 1)]
+"""A room that ana has made, with two members and a message."""
 
 
 class Story:
@@ -73,6 +73,8 @@ class Story:
         self.copies: list[dict[str, Mirror]] = []
         self.maps: dict[str, str] = {}
         """The conversations map of each identity."""
+        self.creators: dict[str, str] = {}
+        self.came: set[tuple[str, str]] = set()
 
     # --- commands
 
@@ -118,7 +120,7 @@ class Story:
             )[what - 1]
         if what == 4 and self.outsiders:
             at, outsider = self.outsiders[detail % len(self.outsiders)]
-            wish = {"service": service, "conversation": at, "participant": outsider}
+            wish: dict[str, Any] = {"service": service, "conversation": at, "participant": outsider}
             return world.account, UpdateParticipant(**wish, identity=identity) if who else RemoveParticipant(**wish)
         if what == 5:
             return world.account, UpdateConversation(**here, state="closed")
@@ -143,6 +145,7 @@ class Story:
             return
         if isinstance(command, CreateConversation):
             self.rooms = [*self.rooms, answer.sid][-ROOMS:]
+            self.creators[answer.sid] = answer.created_by
         elif isinstance(command, SendMessage):
             self.messages = [*self.messages, (answer.conversation_sid, answer.sid)][-6:]
         elif isinstance(command, AddParticipant) and answer.identity is None:
@@ -164,6 +167,7 @@ class Story:
         made = [(kind, answer.sid) for kind in OF_CONVERSATION if isinstance(answer, Conversation)]
         made += [(kind, answer.user_sid) for kind in OF_USER if isinstance(answer, Participant) and answer.user_sid]
         if isinstance(answer, Participant) and answer.identity and answer.user_sid:
+            self.came.add((answer.conversation_sid, answer.identity))
             self.maps[answer.identity] = object_sid(ObjectKind.CONVERSATIONS, answer.user_sid)
         missing = [object_sid(*each) for each in made if object_sid(*each) not in self.mirrors]
         if missing:
@@ -187,7 +191,24 @@ class Story:
                 now = present.get(sid)
                 if now is not None and now.last > old.last:
                     assert await self.caught_up(connection, old, limit) == now
+        await self.require_privacy(connection, present)
         self.copies.append({sid: mirror.copy() for sid, mirror in present.items()})
+
+    async def require_privacy(self, connection: Connection, present: dict[str, Mirror]) -> None:
+        """Each user may follow the objects of what he is in, and only those."""
+        sids = [sid for sid in (*self.mirrors, *present) if sid[:2] in set(OF_CONVERSATION)]
+        for identity in IDENTITIES:
+            visible = await Catalogue(connection, self.world.user(identity), BASE_URL).open_many(sids)
+            for sid in sids:
+                roster = present.get(ObjectKind.ROSTER + sid[2:])
+                members = {item.data["identity"] for item in roster.items.values()} if roster else set()
+                waits = sid.startswith(ObjectKind.DOCUMENT) and roster is not None and self.is_waiting(identity, sid)
+                assert (sid in visible) == (identity in members or waits)
+
+    def is_waiting(self, identity: str, sid: str) -> bool:
+        """He has made it and has never been a participant."""
+        conversation_sid = "CH" + sid[2:]
+        return self.creators.get(conversation_sid) == identity and (conversation_sid, identity) not in self.came
 
     async def present(self, connection: Connection) -> dict[str, Mirror]:
         """Every object there is, by SID."""
@@ -205,7 +226,7 @@ class Story:
             if one.is_listed:
                 messages, roster = (found[object_sid(kind, one.sid)] for kind in OF_CONVERSATION[1:])
                 assert one.message_count == len(messages.items)
-                assert one.newest_index == max(messages.items, default=None)  # type: ignore[type-var]
+                assert one.newest_index == max(messages.items, default=None)
                 assert one.participant_count == len(roster.items)
         return found
 
@@ -246,6 +267,7 @@ class Stage:
     async def _play(self, steps: list[Step], pauses: set[int], limit: int) -> None:
         self._world.bus.heard.clear()
         story = Story(await self._world.in_new_service())
+        await story.world.connect("ana")
         for step in PROLOGUE:
             await story.perform(step)
         for number, step in enumerate(steps):

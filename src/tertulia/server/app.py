@@ -15,11 +15,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TextIO
-
-import uvicorn
 
 from tertulia.server import observe
 from tertulia.server.clock import Clock, SystemClock
@@ -32,6 +30,7 @@ from tertulia.wire.sids import SidSource
 
 from .composition import Server
 from .first_start import Credentials, first_credentials, make_first_account
+from .gateway import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -211,25 +210,9 @@ async def _serve(
     return 0
 
 
-class _Gateway(uvicorn.Server):
-    """uvicorn, with signals left to us: it would stop before clients were asked to come back."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _run(server: Server, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until a signal comes, then drain."""
-    gateway = _Gateway(server.uvicorn_config())
+    gateway = Gateway(server.uvicorn_config())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

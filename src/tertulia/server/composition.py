@@ -22,13 +22,14 @@ from tertulia.server.engine.identities import Identities
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.typing import Typing
 from tertulia.server.engine.unit import Policy
+from tertulia.server.gateway import Http
 from tertulia.server.jobs.housekeeping import Housekeeping
 from tertulia.server.realtime.connection import Connection
 from tertulia.server.realtime.deadlines import Deadlines
 from tertulia.server.realtime.follow import Following
 from tertulia.server.realtime.hub import Hub
 from tertulia.server.realtime.node import Conditions, Envelopes, Node, Route, Tasks
-from tertulia.server.realtime.socket import SocketLimits, UpgradingHttp, socket_class
+from tertulia.server.realtime.socket import SocketLimits, socket_class
 from tertulia.server.rest import ACCOUNT_API
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Settings
@@ -150,7 +151,7 @@ class Server:
         limits = SocketLimits(message_bytes=realtime.frame_limit_bytes, queue_bytes=realtime.send_queue_bytes)
         return uvicorn.Config(
             self.application,
-            http=UpgradingHttp,
+            http=Http,
             ws=socket_class(lambda upgrade: Connection(self.node, upgrade), WEBSOCKET_PATHS, limits),
             lifespan="off",
             log_config=None,

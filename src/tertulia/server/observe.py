@@ -10,6 +10,8 @@ facts named like content never show (style 3: never bodies, attributes, tokens, 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -17,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TextIO
 
 from prometheus_client import (
@@ -59,9 +61,20 @@ def fields(**facts: object) -> dict[str, Any]:
 
 def masked(text: str) -> str:
     """The text without tokens, credentials, phone numbers and e-mail addresses."""
+    if text.isidentifier():
+        return text  # what is masked has a dot, a blank or a sign in it
+    # Nearly all short texts are our own words, which come again and again.
+    return _masked_word(text) if len(text) <= _WORD_CHARS else _masked(text)
+
+
+def _masked(text: str) -> str:
     for pattern, replacement in _MASKS:
         text = pattern.sub(replacement, text)
     return text
+
+
+_masked_word = lru_cache(maxsize=1024)(_masked)
+_WORD_CHARS = 40
 
 
 class _Formatter(logging.Formatter):
@@ -79,7 +92,7 @@ class _Formatter(logging.Formatter):
         return masked(self.formatException(record.exc_info)) if record.exc_info and record.exc_info[0] else ""
 
     def moment_of(self, record: logging.LogRecord) -> str:
-        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+        return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
 
 
 class TextFormatter(_Formatter):
@@ -109,14 +122,56 @@ class JsonFormatter(_Formatter):
         return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
 
 
+class _TickHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines of one tick of the event loop together; a warning or worse at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # as every handler: what cannot be written must not stop the work
+            self.handleError(record)
+        if record.levelno >= logging.WARNING or len(self._lines) >= _LINES_AT_ONCE:
+            self.flush()
+        elif len(self._lines) == 1:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # outside of a loop there is no tick to wait for
+            self.flush()
+
+    def flush(self) -> None:
+        with self.lock or contextlib.nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
+                self.stream.flush()
+
+
+_LINES_AT_ONCE = 200
+
+
 def configure(level: str = "info", format: str = "text", stream: TextIO | None = None) -> None:
     """Log lines of the whole process go to ``stream`` (standard error) from here on, and nowhere else."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _TickHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
+    # No line says from which place in the code, thread or process it comes, so nobody need find out.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+@lru_cache(maxsize=8)
+def _second(since_1970: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_1970))
 
 
 def _is_plain(value: object) -> bool:
@@ -128,6 +183,8 @@ def _word(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     text = str(value)
+    if text.isidentifier():
+        return text
     is_word = text.isprintable() and not (set(text) & set(' "=')) and text
     return text if is_word else json.dumps(text, ensure_ascii=False)
 

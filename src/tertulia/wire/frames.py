@@ -209,6 +209,10 @@ _is_acknowledgement = re.compile(
     rb'TWILSOCK V3\.0 \d{1,9}\r\n\{(?:"id":"[^"\\]{0,200}",)?"method":"reply"[,}]',
 ).match
 
+# How the official JavaScript SDK begins the acknowledgement of a frame whose id is ours: 34 letters and digits.
+_SDK_HEAD: Final = b'TWILSOCK V3.0 147\r\n{"id":"'
+_SDK_NEXT: Final = b'","method":"reply",'
+
 
 def is_acknowledgement(message: bytes) -> bool:
     """Whether the message is a ``reply`` in one of the spellings clients use, told without decoding it.
@@ -216,6 +220,9 @@ def is_acknowledgement(message: bytes) -> bool:
     Looks only at the place where the header's own ``method`` stands, first or behind the ``id``: no text further on,
     in members, nested objects or payload, can make it true. A reply spelled otherwise is left to ``parse``.
     """
+    # Most of what a server receives; the comparison costs a third of the expression.
+    if message[:26] == _SDK_HEAD and message[60:79] == _SDK_NEXT and message[26:60].isalnum():
+        return True
     return _is_acknowledgement(message) is not None
 
 

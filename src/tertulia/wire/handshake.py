@@ -217,7 +217,7 @@ class ServerHandshake:
         if self.state is not State.READY:
             return (self._too_early(header),)
         if header.http_request is None:
-            return (Send(frames.reply(header.id, _status(400, "A message needs an http_request"))),)
+            return (_refusal(header, 400, "A message needs an http_request"),)
         if now_us >= self._expires_us:
             expired = requests.error_reply(401, tokens.EXPIRED, tokens.EXPIRED_MESSAGE)
             return (Send(requests.tunnelled(header.id, expired)),)
@@ -225,7 +225,7 @@ class ServerHandshake:
 
     def _init(self, header: Header) -> Steps:
         if self.state is not State.NEW:
-            return (Send(frames.reply(header.id, _status(400, "A connection has one init"))),)
+            return (_refusal(header, 400, "A connection has one init"),)
         self.state = State.VERIFYING
         self._pending = header
         return (VerifyToken(header.token or "", "init"),)
@@ -253,10 +253,10 @@ class ServerHandshake:
         return ()
 
     def _unknown(self, header: Header) -> Steps:
-        return (Send(frames.reply(header.id, _status(400, "Unknown method"))),)
+        return (_refusal(header, 400, "Unknown method"),)
 
     def _too_early(self, header: Header) -> Step:
-        return Send(frames.reply(header.id, _status(401, "The connection is not initialised")))
+        return _refusal(header, 401, "The connection is not initialised")
 
     # --- tokens ---
 
@@ -389,6 +389,10 @@ _ANSWERS: Final[dict[str, Callable[[ServerHandshake, Header], Steps]]] = {
     "telemetry.v1": ServerHandshake._ignore,
     "reply": ServerHandshake._ignore,
 }
+
+
+def _refusal(header: Header, code: int, why: str) -> Send:
+    return Send(frames.reply(header.id, _status(code, why)), why)
 
 
 def _whose(claims: Claims) -> tuple[str, str, str]:

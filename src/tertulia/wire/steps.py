@@ -31,6 +31,8 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     """Send this WebSocket message, as binary."""
 
     frame: bytes
+    refusal: str | None = None
+    """When it refuses what the client sent: why. For logs."""
 
 
 class VerifyToken(msgspec.Struct, frozen=True, gc=False):

@@ -40,6 +40,13 @@ class AccountHolder:
         self.prefix = prefix
         self.base_url = base_url
 
+    async def in_new_service(self) -> AccountHolder:
+        """The same account, by the long form of URLs, in a service of its own."""
+        service = await self.made("/v1/Services", {"FriendlyName": "second"})
+        return AccountHolder(
+            self.http, self.account_sid, service["sid"], f"/v1/Services/{service['sid']}", self.base_url
+        )
+
     @property
     def is_long(self) -> bool:
         return self.prefix != "/v1"

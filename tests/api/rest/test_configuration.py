@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.rest.client import AccountHolder
+from .client import AccountHolder
 
 OTHER = "MG" + "a" * 32
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.rest.client import AccountHolder
-from tests.api.rest.conftest import Running
+from tests.engine.world import World
+
+from .client import AccountHolder
 
 MESSAGING_SERVICE = "MG" + "a" * 32
 
@@ -66,21 +67,21 @@ async def test_everything_that_is_given_is_kept(api: AccountHolder) -> None:
     assert made["bindings"] == {"email": {"projected_address": "support@example.com", "name": "Support"}}
 
 
-async def test_an_update_without_parameters_changes_nothing(server: Running, api: AccountHolder, room: str) -> None:
+async def test_an_update_without_parameters_changes_nothing(world: World, api: AccountHolder, room: str) -> None:
     before = (await api.get(room)).body
-    server.clock.advance(timedelta(seconds=5))
+    world.clock.advance(timedelta(seconds=5))
     assert (await api.post(room)).body == before
 
 
-async def test_an_update_that_repeats_the_values_changes_nothing(server: Running, api: AccountHolder) -> None:
+async def test_an_update_that_repeats_the_values_changes_nothing(world: World, api: AccountHolder) -> None:
     form = {"FriendlyName": "f", "UniqueName": "u", "Attributes": '{"a":1}', "State": "active"}
     made = await api.made("/Conversations", form)
-    server.clock.advance(timedelta(seconds=5))
+    world.clock.advance(timedelta(seconds=5))
     assert (await api.post(f"/Conversations/{made['sid']}", form)).body == made
 
 
-async def test_an_update_changes_what_is_sent_and_the_date(server: Running, api: AccountHolder, room: str) -> None:
-    server.clock.advance(timedelta(seconds=90))
+async def test_an_update_changes_what_is_sent_and_the_date(world: World, api: AccountHolder, room: str) -> None:
+    world.clock.advance(timedelta(seconds=90))
     got = await api.post(room, {"FriendlyName": "new"})
     assert (got["friendly_name"], got["attributes"]) == ("new", "{}")
     assert (got["date_created"], got["date_updated"]) == ("2025-01-01T00:00:00Z", "2025-01-01T00:01:30Z")
@@ -238,11 +239,11 @@ async def test_closing_takes_the_timers_away(api: AccountHolder) -> None:
     assert (await api.post(path, {"State": "closed"}))["timers"] == {}
 
 
-async def test_timers_start_anew_with_a_message_or_a_participant(server: Running, api: AccountHolder) -> None:
+async def test_timers_start_anew_with_a_message_or_a_participant(world: World, api: AccountHolder) -> None:
     path = f"/Conversations/{await api.conversation(**{'Timers.Inactive': 'PT1M', 'Timers.Closed': 'PT10M'})}"
     for kind, form in (("Messages", {"Body": "x"}), ("Participants", {"Identity": "ana"})):
         before = (await api.get(path))["timers"]
-        server.clock.advance(timedelta(seconds=30))
+        world.clock.advance(timedelta(seconds=30))
         await api.made(f"{path}/{kind}", form)
         assert (await api.get(path))["timers"]["date_inactive"] > before["date_inactive"]
     await api.post(path, {"State": "inactive"})
@@ -285,8 +286,8 @@ async def test_lists_are_by_age_and_the_newest_come_first_when_a_date_is_given(a
     assert await listed(StartDate="2030-01-01T00:00:00Z") == []
 
 
-async def test_the_end_of_a_span_counts_to_the_end_of_its_second(server: Running, api: AccountHolder) -> None:
-    server.clock.advance(timedelta(milliseconds=500))
+async def test_the_end_of_a_span_counts_to_the_end_of_its_second(world: World, api: AccountHolder) -> None:
+    world.clock.advance(timedelta(milliseconds=500))
     sid = await api.conversation()
     listed = await api.everything("/Conversations", EndDate="2025-01-01T00:00:00Z")
     assert sid in [one["sid"] for one in listed]

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.rest.client import AccountHolder
-from tests.api.rest.conftest import Running
+from tests.engine.world import World
+
+from .client import AccountHolder
 
 MEDIA = "ME" + "0" * 32
 CONTENT = "HX" + "0" * 32
@@ -82,11 +83,11 @@ async def test_imported_messages_keep_their_dates_and_get_the_next_index(api: Ac
     assert alone["date_updated"] == alone["date_created"]
 
 
-async def test_an_update_changes_what_is_sent(server: Running, api: AccountHolder, room: str) -> None:
+async def test_an_update_changes_what_is_sent(world: World, api: AccountHolder, room: str) -> None:
     member = await api.made(f"{room}/Participants", {"Identity": "ben"})
     made = await api.made(f"{room}/Messages", {"Body": "one", "Attributes": '{"a":1}'})
     path = f"{room}/Messages/{made['sid']}"
-    server.clock.advance(timedelta(minutes=1))
+    world.clock.advance(timedelta(minutes=1))
     assert (await api.post(path)).body == made
     got = await api.post(path, {"Body": "two", "Author": "ben", "Attributes": '{"x": [1]}', "Subject": "s"})
     assert (got["body"], got["author"], got["participant_sid"]) == ("two", "ben", member["sid"])

@@ -6,17 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.rest.client import AccountHolder
-from tests.api.rest.conftest import Running
+from tests.engine.world import World
+
+from .client import AccountHolder
 
 PAIR = {"MessagingBinding.Address": "+15550000002", "MessagingBinding.ProxyAddress": "+15550000001"}
 
 
-async def test_a_users_view_is_of_the_conversation_but_for_horizon_and_level(
-    server: Running, api: AccountHolder
-) -> None:
+async def test_a_users_view_is_of_the_conversation_but_for_horizon_and_level(world: World, api: AccountHolder) -> None:
     made = await api.made("/Conversations", {"FriendlyName": "Room", "UniqueName": "room", "Attributes": '{"t":1}'})
-    server.clock.advance(timedelta(minutes=1))
+    world.clock.advance(timedelta(minutes=1))
     room = f"/Conversations/{made['sid']}"
     member = await api.made(f"{room}/Participants", {"Identity": "ana"})
     user = (await api.get("/Users/ana")).body
@@ -76,17 +75,17 @@ async def test_the_moment_of_reading_can_be_told(api: AccountHolder, room: str) 
     assert (await api.get(f"{room}/Participants/ana"))["last_read_timestamp"] == "2024-01-02T03:04:05Z"
 
 
-async def test_unread_stops_at_a_thousand(server: Running, account: AccountHolder) -> None:
+async def test_unread_stops_at_a_thousand(world: World, account: AccountHolder) -> None:
     room = f"/Conversations/{await account.conversation()}"
     await account.made(f"{room}/Participants", {"Identity": "ana"})
     await account.made(f"{room}/Messages", {"Body": "x"})
     await account.post(f"/Users/ana{room}", {"LastReadMessageIndex": "0"})
     # A thousand and one copies of the row, as requests would take seconds to make them.
-    async with server.database.transaction() as connection:
+    async with world.database.transaction() as connection:
         await connection.execute(
             "INSERT INTO messages SELECT conversation_sid, value, sid || value, account_sid, service_sid, author,"
             " participant_sid, body, subject, attributes, created_at, updated_at, last_updated_by, created_event, event"
-            " FROM messages, (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1001)"
+            " FROM messages, (WITH RECURSIVE n(value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n LIMIT 1001)"
             " SELECT value FROM n)"
         )
     assert (await account.get(f"/Users/ana{room}"))["unread_messages_count"] == 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.rest.client import AccountHolder
+from .client import AccountHolder
 
 ROLE: dict[str, str | list[str]] = {
     "FriendlyName": "Driver",
@@ -76,16 +76,28 @@ async def test_values_are_checked(api: AccountHolder, form: dict[str, str | list
 
 
 async def test_every_permission_can_be_granted_by_a_role_of_its_type(api: AccountHolder) -> None:
-    both = (
-        "addParticipant removeParticipant addNonChatParticipant deleteConversation deleteAnyMessage deleteOwnMessage"
-        " editAnyMessage editOwnMessage editAnyMessageAttributes editOwnMessageAttributes editAnyParticipantAttributes"
-        " editOwnParticipantAttributes editConversationName editConversationAttributes readChannelMetadata"
-    ).split()
+    both = [
+        "addParticipant",
+        "removeParticipant",
+        "addNonChatParticipant",
+        "deleteConversation",
+        "deleteAnyMessage",
+        "deleteOwnMessage",
+        "editAnyMessage",
+        "editOwnMessage",
+        "editAnyMessageAttributes",
+        "editOwnMessageAttributes",
+        "editAnyParticipantAttributes",
+        "editOwnParticipantAttributes",
+        "editConversationName",
+        "editConversationAttributes",
+        "readChannelMetadata",
+    ]
     for kind, own in (
-        ("conversation", "sendMessage sendMediaMessage leaveConversation editNotificationLevel"),
-        ("service", "createConversation joinConversation editOwnUserInfo editAnyUserInfo"),
+        ("conversation", ["sendMessage", "sendMediaMessage", "leaveConversation", "editNotificationLevel"]),
+        ("service", ["createConversation", "joinConversation", "editOwnUserInfo", "editAnyUserInfo"]),
     ):
-        names = [*both, *own.split()]
+        names = [*both, *own]
         made = await api.made("/Roles", {"FriendlyName": "all", "Type": kind, "Permission": names})
         assert made["permissions"] == names
 

@@ -7,8 +7,9 @@ import base64
 import httpx
 import pytest
 
-from tests.api.rest.client import AccountHolder
-from tests.api.rest.conftest import Running
+from tests.engine.world import World
+
+from .client import AccountHolder
 
 MISSING = "CH" + "0" * 32
 
@@ -17,8 +18,8 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-async def test_an_account_is_let_in_by_its_token_and_by_an_api_key(server: Running, http: httpx.AsyncClient) -> None:
-    known = server.credentials
+async def test_an_account_is_let_in_by_its_token_and_by_an_api_key(world: World, http: httpx.AsyncClient) -> None:
+    known = world.credentials
     for user, password in ((known.account_sid, known.auth_token), (known.api_key_sid, known.api_key_secret)):
         answer = await http.get("/v1/Configuration", auth=(user, password))
         assert answer.json()["account_sid"] == known.account_sid
@@ -54,14 +55,14 @@ async def test_whoever_is_not_known_is_401_with_a_challenge(
     }
 
 
-async def test_a_wrong_password_is_401(server: Running, http: httpx.AsyncClient) -> None:
-    known = server.credentials
+async def test_a_wrong_password_is_401(world: World, http: httpx.AsyncClient) -> None:
+    known = world.credentials
     for user in (known.account_sid, known.api_key_sid):
         assert (await http.get("/v1/Configuration", auth=(user, "0" * 32))).status_code == 401
 
 
-async def test_the_name_of_the_scheme_may_be_in_any_case(server: Running, http: httpx.AsyncClient) -> None:
-    known = server.credentials
+async def test_the_name_of_the_scheme_may_be_in_any_case(world: World, http: httpx.AsyncClient) -> None:
+    known = world.credentials
     header = "bAsIc" + basic(known.account_sid, known.auth_token)[5:]
     assert (await http.get("/v1/Configuration", headers={"Authorization": header})).status_code == 200
 
@@ -223,9 +224,9 @@ async def test_the_webhook_header_is_accepted_everywhere(api: AccountHolder, val
     assert (await api.ask("DELETE", path, headers=headers)).status == 204
 
 
-async def test_a_database_that_is_away_is_503(server: Running, account: AccountHolder) -> None:
+async def test_a_database_that_is_away_is_503(world: World, account: AccountHolder) -> None:
     assert (await account.get("/Configuration")).status == 200
-    await server.database.close()
+    await world.database.close()
     (await account.get("/Configuration")).refused_with(503, 20503)
     (await account.post("/Configuration", {"DefaultInactiveTimer": "PT5M"})).refused_with(503, 20503)
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.rest.client import AccountHolder
-from tests.api.rest.conftest import Running
+from tests.engine.world import World
+
+from .client import AccountHolder
 
 
 async def test_a_user_of_an_identity_alone_has_the_defaults(api: AccountHolder) -> None:
@@ -34,9 +35,9 @@ async def test_a_user_of_an_identity_alone_has_the_defaults(api: AccountHolder) 
     assert await api.everything("/Users") == [made]
 
 
-async def test_an_update_changes_what_is_sent(server: Running, api: AccountHolder) -> None:
+async def test_an_update_changes_what_is_sent(world: World, api: AccountHolder) -> None:
     made = await api.made("/Users", {"Identity": "ana", "FriendlyName": "Ann", "Attributes": '{"a":1}'})
-    server.clock.advance(timedelta(minutes=1))
+    world.clock.advance(timedelta(minutes=1))
     for key in (made["sid"], "ana"):
         assert (await api.post(f"/Users/{key}")).body == made
     got = await api.post("/Users/ana", {"FriendlyName": "Ann B", "Attributes": "[2]"})

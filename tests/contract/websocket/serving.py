@@ -12,7 +12,8 @@ from typing import Any, cast
 import uvicorn
 from websockets.frames import Frame, Opcode
 
-from tertulia.server.realtime.socket import Socket, SocketLimits, UpgradingHttp, socket_class
+from tertulia.server.gateway import Http
+from tertulia.server.realtime.socket import Socket, SocketLimits, socket_class
 from tertulia.wire import websocket
 from tertulia.wire.websocket import Upgrade, UpgradeRefused
 
@@ -116,7 +117,7 @@ async def answer_hello(
 @contextlib.asynccontextmanager
 async def serving(
     limits: SocketLimits = LIMITS,
-    http: Any = UpgradingHttp,
+    http: Any = Http,
     ws: type[asyncio.Protocol] | None = None,
     certificate: Path | None = None,
 ) -> AsyncIterator[Serving]:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tertulia.server.realtime.socket import UpgradingHttp
 from tests.contract.websocket.serving import (
     BINARY,
     CLOSE,
@@ -51,7 +50,7 @@ class Witness(asyncio.Protocol):
         self.seen.append("lost")
 
 
-@pytest.mark.parametrize("http", ["h11", "httptools", UpgradingHttp])
+@pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_uvicorn_makes_the_class_replays_the_head_and_hands_over_the_transport(run: Run, http: Any) -> None:
     async def story() -> None:
         seen: list[object] = []
@@ -76,7 +75,7 @@ def test_uvicorn_makes_the_class_replays_the_head_and_hands_over_the_transport(r
     run(story)
 
 
-@pytest.mark.parametrize("http", ["h11", "httptools", UpgradingHttp])
+@pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_our_connections_are_enrolled_while_they_live(run: Run, http: Any) -> None:
     async def story() -> None:
         async with serving(http=http) as here:

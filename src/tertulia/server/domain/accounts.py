@@ -51,7 +51,7 @@ class UpdateAccount(Command[Account], frozen=True, kw_only=True):
     default_closed_timer: str | UnsetType = UNSET
 
     def check(self) -> None:
-        if isinstance(self.default_messaging_service_sid, str) and not is_sid(self.default_messaging_service_sid, "MG"):
+        if self.default_messaging_service_sid and not is_sid(self.default_messaging_service_sid, "MG"):
             raise MESSAGING_SERVICE_MALFORMED()
         if self.default_inactive_timer:
             check_timer(self.default_inactive_timer, INACTIVE_TIMER_S, INACTIVE_TIMER_SHORT, INACTIVE_TIMER_FORMAT)

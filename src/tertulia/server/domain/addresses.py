@@ -21,8 +21,9 @@ from .errors import (
 )
 from .limits import ADDRESS_CHARS
 
-_E164 = re.compile(r"\+[1-9]\d{4,14}")
-_GROUP_NUMBER = re.compile(r"\+1\d{10}")
+_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
+_GROUP_NUMBER = re.compile(r"\+1(?!8(?:00|33|44|55|66|77|88))[0-9]{10}")
+"""A long code of the United States or Canada: neither toll-free nor short."""
 _PREFIX = re.compile(r"([a-z][a-z0-9]*):(.+)", re.DOTALL)
 _E_MAIL = re.compile(r"[^@\s]+@[^@\s]+")
 

@@ -96,6 +96,12 @@ class Conversation(Entity, frozen=True):
         state_at = self.state_at if self.state == ConversationState.ACTIVE else now
         return msgspec.structs.replace(self, state=ConversationState.ACTIVE.value, state_at=state_at).armed(now)
 
+    def joined_by(self, identity: str | None, now: int) -> Conversation:
+        """After this identity became a participant: its creator has then been here (semantics 2.4)."""
+        if self.creator_joined_at is not None or identity is None or identity != self.created_by:
+            return self
+        return msgspec.structs.replace(self, creator_joined_at=now)
+
     def armed(self, now: int) -> Conversation:
         """With both deadlines counted from ``now``, as its state has them."""
         inactive = self.inactive_after_s if self.state == ConversationState.ACTIVE else None
@@ -143,14 +149,15 @@ class ConversationFields(Command[Conversation], frozen=True, kw_only=True):
             check_unique_name(self.unique_name)
         if self.attributes is not UNSET:
             check_attributes(self.attributes, CONVERSATION_ATTRIBUTES)
-        if isinstance(self.messaging_service_sid, str) and not is_sid(self.messaging_service_sid, "MG"):
+        # An empty SID or address is none, as an empty name is.
+        if self.messaging_service_sid and not is_sid(self.messaging_service_sid, "MG"):
             raise MESSAGING_SERVICE_MALFORMED()
         if self.state is not UNSET and self.state not in ("active", "inactive", "closed"):
             raise STATE_UNKNOWN() if self.state else STATE_EMPTY()
         _ = (self.inactive_after_s, self.closed_after_s)  # reading them checks them
         if isinstance(self.email_name, str):
             check_friendly_name(self.email_name)
-        if isinstance(self.email_address, str):
+        if self.email_address:
             check_length(self.email_address, FRIENDLY_NAME_CHARS, BAD_PARAMETER, "Bindings.Email.Address")
             if "@" not in self.email_address:
                 raise BAD_PARAMETER("Bindings.Email.Address is no e-mail address")

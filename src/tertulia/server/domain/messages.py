@@ -58,7 +58,7 @@ def check_variables(text: str) -> None:
         raise VARIABLES_TOO_LONG()
     try:
         variables = msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
         raise VARIABLES_NOT_JSON() from None
     if len(variables) > limits.CONTENT_VARIABLES:
         raise VARIABLES_TOO_LONG(f"{len(variables)} variables, {limits.CONTENT_VARIABLES} are allowed")

@@ -92,7 +92,7 @@ class AddParticipant(Command[Participant], frozen=True, kw_only=True):
             raise IDENTITY_WITH_ADDRESS()
         if self.identity is not None:
             check_identity(self.identity)
-        elif self.address is None and self.projected_address is None and self.proxy_address is None:
+        elif self.address is None and self.projected_address is None:
             raise IDENTITY_MISSING()
         self.binding.check()
         if self.email_name is not None or self.email_level is not None:

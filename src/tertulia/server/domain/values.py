@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
@@ -27,23 +26,27 @@ from .errors import (
 
 _LIKE_CONVERSATION = re.compile(r"CH[0-9a-fA-F]{32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# Six digits at most: longer numbers are out of range in any unit, and some are refused by Python itself.
 _DURATION = re.compile(
-    r"P(?=.)(?:(?P<weeks>\d+)W|(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:[.,]\d+)?S)?)?)"
+    r"P(?=.)(?:(?P<weeks>\d{1,6})W|(?:(?P<days>\d{1,6})D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,6})M)?(?:(?P<seconds>\d{1,6})(?:[.,]\d+)?S)?)?)",
+    re.ASCII,
 )
-_decode = msgspec.json.Decoder(Any).decode
+# Raw: checked, not built, so that a number of any size is as good as it is in JSON.
+_decode = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def check_attributes(text: str, limit: int) -> None:
     """The text is JSON of at most ``limit`` bytes; else 50303 or 50304."""
     if text == "{}":
         return
-    size = len(text.encode())
-    if size > limit:
-        raise ATTRIBUTES_TOO_LONG(f"Attributes have {size} bytes, {limit} are allowed")
     try:
-        _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        data = text.encode()
+        if len(data) > limit:
+            raise ATTRIBUTES_TOO_LONG(f"Attributes have {len(data)} bytes, {limit} are allowed")
+        _decode(data)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise ATTRIBUTES_NOT_JSON() from None
 
 
@@ -97,10 +100,10 @@ def parse_duration_s(text: str, failure: Row) -> int:
     if match is None:
         raise failure()
     parts = {unit: int(number) for unit, number in match.groupdict().items() if number is not None}
-    seconds = timedelta(**parts).total_seconds() if all(n < 10**6 for n in parts.values()) else -1
-    if not 0 <= seconds < 10**9:
+    seconds = int(timedelta(**parts).total_seconds())
+    if seconds >= 10**9:
         raise failure()
-    return int(seconds)
+    return seconds
 
 
 _MINUTES = tuple(f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 60))

@@ -5,28 +5,34 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
+from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import (
+    IDENTITY_MISSING,
     IDENTITY_NOT_ADDABLE,
     NO_PROJECTED_TO_REMOVE,
     NO_PROXY_TO_REMOVE,
-    PARTICIPANT_EXISTS,
     PROJECTED_NEEDS_CHAT,
     PROXY_NEEDS_ADDRESS,
     RESOURCE_NOT_FOUND,
 )
 from tertulia.server.domain.participants import Participant, UpdateParticipant
 
-from .newcomers import make_user
+from .newcomers import require_user, role_of
 from .pairs import require_free_pair
 from .unit import Unit
 
 
-async def changed_binding(unit: Unit, before: Participant, command: UpdateParticipant) -> Participant:
+async def changed_binding(
+    unit: Unit, before: Participant, command: UpdateParticipant, conversation: Conversation
+) -> Participant:
     """The participant with the command's addresses and identity; repeating what is there changes nothing."""
     participant = _with_projected(await _with_proxy(unit, before, command), command)
     if participant.binding != before.binding:
         participant.binding.check()
-    return await _with_identity(unit, participant, command)
+    participant = await _with_identity(unit, participant, command, conversation)
+    if not participant.is_chat and participant.binding.kind is None:
+        raise IDENTITY_MISSING("Without its number nobody could be reached: remove the participant")
+    return participant
 
 
 async def _with_proxy(unit: Unit, participant: Participant, command: UpdateParticipant) -> Participant:
@@ -57,21 +63,21 @@ def _with_projected(participant: Participant, command: UpdateParticipant) -> Par
     return msgspec.structs.replace(participant, projected_address=projected)
 
 
-async def _with_identity(unit: Unit, participant: Participant, command: UpdateParticipant) -> Participant:
+async def _with_identity(
+    unit: Unit, participant: Participant, command: UpdateParticipant, conversation: Conversation
+) -> Participant:
     identity = command.identity
     if identity is UNSET or identity == participant.identity:
         return participant
     if participant.identity is not None or participant.projected_address is None:
         raise IDENTITY_NOT_ADDABLE()
-    if await unit.participants.find(participant.conversation_sid, identity) is not None:
-        raise PARTICIPANT_EXISTS()
     service = await unit.services.find(participant.account_sid, participant.service_sid)
     if service is None:
         raise RESOURCE_NOT_FOUND()
-    user = await unit.users.find(service.sid, identity, lock=True) or await make_user(unit, service, identity)
+    user = await require_user(unit, service, conversation, identity)
     return msgspec.structs.replace(
         participant,
         identity=identity,
         user_sid=user.sid,
-        role_sid=participant.role_sid or service.default_participant_role_sid,
+        role_sid=participant.role_sid or role_of(service, conversation, identity),
     )

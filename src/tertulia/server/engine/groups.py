@@ -6,7 +6,7 @@ import msgspec
 
 from tertulia.server.domain.addresses import group_key, is_group_text
 from tertulia.server.domain.conversations import Conversation
-from tertulia.server.domain.errors import GROUP_EXISTS, GROUP_MEMBER_TWICE, GROUP_TOO_LARGE
+from tertulia.server.domain.errors import GROUP_EXISTS, GROUP_MEMBER_TWICE, GROUP_TOO_LARGE, TertuliaError
 
 from .unit import Unit
 
@@ -34,3 +34,14 @@ async def grouped(unit: Unit, conversation: Conversation, *, bound: bool) -> Con
             # The SID is the last word of the sentence (rest 8).
             raise GROUP_EXISTS(f"Group MMS with given participant list already exists as Conversation {holder}")
     return msgspec.structs.replace(conversation, group_key=key)
+
+
+async def left(unit: Unit, conversation: Conversation, *, bound: bool) -> Conversation:
+    """The same, after somebody has left: nobody is held by the rules. Where they would be broken it is no group text.
+
+    UNVERIFIED (semantics 4.6): a set that becomes another conversation's stays with that conversation.
+    """
+    try:
+        return await grouped(unit, conversation, bound=bound)
+    except TertuliaError:
+        return msgspec.structs.replace(conversation, group_key=None)

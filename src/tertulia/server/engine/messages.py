@@ -102,6 +102,8 @@ async def update_message(unit: Unit, command: UpdateMessage, scene: MessageScene
     )
     if edited.author != before.author:
         participant_sid = await unit.participants.authored(scene.conversation.sid, edited.author)
+        if scene.conversation.group_key is not None and participant_sid is None:
+            raise GROUP_AUTHOR()
         edited = msgspec.structs.replace(edited, participant_sid=participant_sid)
     if edited == before:
         return before

@@ -1,7 +1,10 @@
-"""A user for an identity that is new here: by REST, by a first connection, or by being added (semantics 3.3)."""
+"""Who comes to a conversation or a service for the first time, and as what (semantics 2.1, 3.3, 5.4)."""
 
 from __future__ import annotations
 
+from tertulia.server.domain.conversations import Conversation
+from tertulia.server.domain.errors import PARTICIPANT_EXISTS, TOO_MANY_CONVERSATIONS
+from tertulia.server.domain.limits import CONVERSATIONS_OF_A_USER
 from tertulia.server.domain.services import Service
 from tertulia.server.domain.users import (
     ATTRIBUTES_ITEM,
@@ -44,3 +47,25 @@ async def make_user(
     await unit.users.add(user)
     unit.record(UserCreated(user=user))
     return user
+
+
+async def require_user(unit: Unit, service: Service, conversation: Conversation, identity: str) -> User:
+    """The user who is to become a participant, made if there is none.
+
+    Raises 50433 when he is one already, 50214 when he is in too many conversations.
+    """
+    if await unit.participants.find(conversation.sid, identity) is not None:
+        raise PARTICIPANT_EXISTS()
+    user = await unit.users.find(service.sid, identity, lock=True)
+    if user is None:
+        return await make_user(unit, service, identity)
+    if await unit.memberships.count_listed(user.sid) >= CONVERSATIONS_OF_A_USER:
+        raise TOO_MANY_CONVERSATIONS()
+    return user
+
+
+def role_of(service: Service, conversation: Conversation, identity: str) -> str:
+    """The role of a chat participant to whom none is given: the creator has one of his own."""
+    if identity == conversation.created_by:
+        return service.default_creator_role_sid
+    return service.default_participant_role_sid

@@ -9,8 +9,6 @@ from tertulia.server.domain import limits
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import (
     NOT_PERMITTED,
-    PARTICIPANT_EXISTS,
-    TOO_MANY_CONVERSATIONS,
     TOO_MANY_ON_CHANNELS,
     TOO_MANY_PARTICIPANTS,
 )
@@ -31,9 +29,9 @@ from tertulia.server.domain.sync import ObjectKind, object_sid
 from tertulia.server.domain.users import User
 
 from .bindings import changed_binding
-from .groups import grouped
+from .groups import grouped, left
 from .horizon import moved
-from .newcomers import make_user
+from .newcomers import require_user, role_of
 from .pairs import require_free_pair
 from .roles import require_role
 from .rules import handles
@@ -82,8 +80,10 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
     service = await unit.services.find(before.account_sid, before.service_sid)
     assert service is not None, "a conversation outlives its service only within the deleting transaction"
     user: User | None = None
+    number: int | None = None
     if command.identity is not None:
-        user = await _chat_user(unit, command.identity, service, before)
+        user = await require_user(unit, service, before, command.identity)
+        number = await unit.users.advance_conversations(user.sid)
     else:
         await _require_room_on_channels(unit, command, before)
     role_sid = await _role(unit, command, service, before)
@@ -110,16 +110,14 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
         notification_level=NotificationLevel.DEFAULT.value,
         roster_created=before.roster_event + 1,
         roster_event=before.roster_event + 1,
-        listed_created=user.conversations_event if user else None,
-        listed_event=user.conversations_event if user else None,
+        listed_created=number,
+        listed_event=number,
     )
-    revived = before.revived(unit.now)
+    revived = before.revived(unit.now).joined_by(command.identity, unit.now)
     conversation = msgspec.structs.replace(
         revived,
         roster_event=participant.roster_event,
         participant_count=before.participant_count + 1,
-        creator_joined_at=before.creator_joined_at
-        or (unit.now if command.identity is not None and command.identity == before.created_by else None),
         document_event=before.document_event + (revived.state != before.state),
     )
     await unit.participants.add(participant)
@@ -127,19 +125,6 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
     await unit.conversations.save(conversation, before)
     unit.record(ParticipantAdded(conversation=conversation, before=before, participant=participant, user=user))
     return participant
-
-
-async def _chat_user(unit: Unit, identity: str, service: Service, conversation: Conversation) -> User:
-    """The user to be added, made if there is none; his conversations map has moved on by one number."""
-    if await unit.participants.find(conversation.sid, identity) is not None:
-        raise PARTICIPANT_EXISTS()
-    user = await unit.users.find(service.sid, identity, lock=True)
-    if user is None:
-        user = await make_user(unit, service, identity)
-    elif await unit.memberships.count_listed(user.sid) >= limits.CONVERSATIONS_OF_A_USER:
-        raise TOO_MANY_CONVERSATIONS()
-    number = await unit.users.advance_conversations(user.sid)
-    return msgspec.structs.replace(user, conversations_event=number)
 
 
 async def _require_room_on_channels(unit: Unit, command: AddParticipant, conversation: Conversation) -> None:
@@ -154,11 +139,7 @@ async def _role(unit: Unit, command: AddParticipant, service: Service, conversat
     if command.role_sid is not None:
         await require_role(unit, service.sid, command.role_sid, RoleKind.CONVERSATION)
         return command.role_sid
-    if command.identity is None:
-        return None
-    if command.identity == conversation.created_by:
-        return service.default_creator_role_sid
-    return service.default_participant_role_sid
+    return None if command.identity is None else role_of(service, conversation, command.identity)
 
 
 @handles(
@@ -178,7 +159,7 @@ async def update_participant(unit: Unit, command: UpdateParticipant, scene: Part
     before = scene.participant
     if command.role_sid is not UNSET:
         await require_role(unit, before.service_sid, command.role_sid, RoleKind.CONVERSATION)
-    edited = await changed_binding(unit, before, command)
+    edited = await changed_binding(unit, before, command, scene.conversation)
     edited = moved(edited, scene.conversation, command.last_read_index, command.last_read_at, unit.now)
     edited = msgspec.structs.replace(
         edited,
@@ -199,7 +180,9 @@ async def save_participant(
     unit: Unit, edited: Participant, before: Participant, conversation_before: Conversation
 ) -> Participant:
     """Write a changed participant under new numbers: of the roster, and of his own map if his side of it changed."""
-    conversation = msgspec.structs.replace(conversation_before, roster_event=conversation_before.roster_event + 1)
+    conversation = msgspec.structs.replace(
+        conversation_before.joined_by(edited.identity, unit.now), roster_event=conversation_before.roster_event + 1
+    )
     participant = msgspec.structs.replace(edited, roster_event=conversation.roster_event)
     side = (before.user_sid, before.last_read_index, before.notification_level)
     if participant.user_sid is not None and side != (
@@ -236,7 +219,7 @@ async def remove_from(unit: Unit, before: Conversation, participant: Participant
     )
     await unit.participants.remove(participant)
     if conversation.is_open:
-        conversation = await grouped(unit, conversation, bound=participant.binding.kind is not None)
+        conversation = await left(unit, conversation, bound=participant.binding.kind is not None)
     await unit.conversations.save(conversation, before)
     roster = object_sid(ObjectKind.ROSTER, before.sid)
     await unit.tombstones.add(roster, participant.sid, participant.roster_created, conversation.roster_event, unit.now)

@@ -12,7 +12,7 @@ import os
 import msgspec
 
 from tertulia.server import observe
-from tertulia.server.domain.errors import BAD_PARAMETER, TOO_MANY_REQUESTS, TertuliaError
+from tertulia.server.domain.errors import BAD_PARAMETER, SYNC_READ_ONLY, TOO_MANY_REQUESTS, TertuliaError
 from tertulia.server.web.auth import user
 from tertulia.wire import frames, requests, sync, websocket
 from tertulia.wire.frames import Backoff, Frame, MalformedFrame
@@ -31,6 +31,7 @@ from tertulia.wire.steps import (
 from tertulia.wire.tokens import Claims, TokenRefused
 from tertulia.wire.websocket import Upgrade
 
+from .follow import let_read
 from .node import Node
 from .socket import Socket
 
@@ -144,6 +145,8 @@ class Connection:
     def _run(self, steps: Steps) -> None:
         for step in steps:
             if isinstance(step, Send):
+                if step.refusal is not None:
+                    log.info("connection.frame_refused", extra=observe.fields(reason=step.refusal))
                 self.deliver(websocket.binary(step.frame))
             elif isinstance(step, RequestReceived):
                 self._take(step.frame)
@@ -214,7 +217,12 @@ class Connection:
             wrapped = frame.header.http_request
             assert wrapped is not None, "only frames with a request come here"
             request = requests.from_http_request(wrapped, frame.payload, frame.header.payload_type)
-            if request.path == SUBSCRIPTIONS_PATH and request.method == "POST":
+            if request.method == "GET":
+                # What is read may be large, and much of it asked for at once; it is read no faster than it is taken.
+                await let_read(self)
+                if not self.is_open:
+                    return
+            if request.path == SUBSCRIPTIONS_PATH:
                 await self._subscribe(frame, request, claims)
             else:
                 caller = user(claims, request.headers.get("x-twilio-mutation-id"))
@@ -229,6 +237,10 @@ class Connection:
 
     async def _subscribe(self, frame: Frame, request: Request, claims: Claims) -> None:
         conditions = self._node.conditions
+        if request.method != "POST":
+            refused = SYNC_READ_ONLY()
+            self._reply(frame, requests.error_reply(refused.status, refused.code, refused.message))
+            return
         try:
             command = _decode_subscription(request.body)
             if command.action not in ("establish", "cancel") or len(command.requests) > conditions.max_batch:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 
 from tertulia.server.clock import Clock
+
+log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 
@@ -23,23 +26,30 @@ class Deadlines:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._slots: dict[int, list[Due]] = {}
-        self._next = self._slot(clock.now())
 
     def put(self, due: Due, at_us: int | None) -> None:
         """Look at ``due`` at this time, and not at the time it was put down for before."""
         due.due_us = at_us
         if at_us is not None:
-            self._slots.setdefault(max(self._slot(at_us) + 1, self._next), []).append(due)
+            self._slots.setdefault(self._slot(at_us) + 1, []).append(due)
 
     def sweep(self) -> None:
         """Look at everybody whose time has come."""
         now = self._clock.now()
         reached = self._slot(now)
-        while self._next <= reached:
-            slot, self._next = self._next, self._next + 1
-            for due in self._slots.pop(slot, ()):
+        # Not slot after slot since the last time: a clock can be set, forward by years, or back.
+        for slot in sorted(slot for slot in self._slots if slot <= reached):
+            for due in self._slots.pop(slot):
                 if due.due_us is not None and due.due_us <= now:
-                    due.tick(now)
+                    self._look_at(due, now)
+
+    @staticmethod
+    def _look_at(due: Due, now: int) -> None:
+        due.due_us = None
+        try:
+            due.tick(now)
+        except Exception:  # one of the request edges
+            log.exception("deadlines.failed")
 
     async def run(self) -> None:
         """Sweep until cancelled."""

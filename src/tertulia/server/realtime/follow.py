@@ -155,12 +155,12 @@ async def _send(reader: Reader, replay: Replay, correlation_id: int) -> None:
     for event_type, run in groupby(replay.events, key=_event_type):
         events = [event.event for event in run]
         for start in range(0, len(events), EVENTS_IN_A_FRAME):
-            await _let_read(reader)
+            await let_read(reader)
             body = sync.replay_body(event_type, correlation_id, events[start : start + EVENTS_IN_A_FRAME])
             reader.notify(sync.REPLAY_EVENT, body)
 
 
-async def _let_read(reader: Reader) -> None:
+async def let_read(reader: Reader) -> None:
     """Wait until the reader has taken most of what was sent; one that takes nothing for too long is dropped."""
     waited = 0.0
     while reader.is_open and reader.unsent_bytes > ENOUGH_WAITING_BYTES:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tertulia.server import observe
@@ -109,6 +109,8 @@ class Hub:
         self._entries: dict[str, _Entry] = {}
         self._users: dict[tuple[str, str], set[Follower]] = {}
         self._pending: list[Publication] = []
+        self._block: list[bytes] = []
+        self._audience: Mapping[Follower, None] = {}
         bus.subscribe(NODES, self.receive)
 
     # --- connections
@@ -212,19 +214,22 @@ class Hub:
         run: list[EventPublished] = []
         for publication in pending:
             if type(publication) is EventPublished:
+                # A document's content of the same tick is told once, its newest.
+                if publication.supersedes and newest[publication.object_sid] != publication.number:
+                    continue
                 if run and run[0].object_sid != publication.object_sid:
                     self._deliver_run(run)
                     run = []
-                # A document's content of the same tick is told once, its newest.
-                if not publication.supersedes or newest[publication.object_sid] == publication.number:
-                    run.append(publication)
+                run.append(publication)
                 continue
             if run:
                 self._deliver_run(run)
                 run = []
+            self._hand_out()
             self._react(publication)
         if run:
             self._deliver_run(run)
+        self._hand_out()
 
     def _react(self, publication: Publication) -> None:
         if isinstance(publication, TypingPublished):
@@ -271,16 +276,32 @@ class Hub:
             self._send(sid, entry, news)
 
     def _send(self, sid: str, entry: _Entry, news: list[EventPublished]) -> None:
+        """To all live followers with what precedes it, if that goes to the very same ones; else after it.
+
+        A message moves its conversation's list and document, which the same members follow: one block for both.
+        """
         frames = [self._encode(event.message_type, event.body) for event in news]
-        block = frames[0] if len(frames) == 1 else b"".join(frames)
-        for follower in entry.live:
-            follower.deliver(block)
+        if self._block and self._audience.keys() != entry.live.keys():
+            self._hand_out()
+        self._audience = entry.live
+        self._block += frames
         observe.SYNC_EVENTS.count += len(news)
         observe.DELIVERIES.count += len(news) * len(entry.live)
         if entry.ahead:
+            self._hand_out()
             self._send_ahead(entry, news, frames)
         if news[-1].ends_object:
+            self._hand_out()
             self._abandon(sid, entry)
+
+    def _hand_out(self) -> None:
+        """Before anything else happens to those it is for."""
+        if not self._block:
+            return
+        frames, self._block = self._block, []
+        block = frames[0] if len(frames) == 1 else b"".join(frames)
+        for follower in self._audience:
+            follower.deliver(block)
 
     @staticmethod
     def _send_ahead(entry: _Entry, news: list[EventPublished], frames: list[bytes]) -> None:

@@ -50,11 +50,13 @@ class SendQueue:
     """The frames that one transport has yet to take, in order; frames put first overtake the others.
 
     Never holds more than ``limit_bytes``, what the transport has buffered included. A frame beyond that empties the
-    queue for good and calls ``on_overflow``, once; so the limit must be larger than the largest single frame.
+    queue for good and calls ``on_overflow``, once. One that is larger by itself is taken when nothing waits, and does
+    not count against what comes behind it: the peer has asked for it, and would ask again.
     """
 
     __slots__ = (
         "_buffered",
+        "_excess",
         "_first",
         "_flusher",
         "_frames",
@@ -78,6 +80,8 @@ class SendQueue:
         # At most this many bytes wait in the transport. It only drains between our writes, so the
         # transport is asked again only when this bound would mean an overflow.
         self._buffered = 0
+        # A frame larger than the limit that has not left yet.
+        self._excess = 0
         self._paused = False
 
     @property
@@ -150,7 +154,10 @@ class SendQueue:
         if self._outlet is None or self._on_overflow is None:
             return True
         self._buffered = self._outlet.get_write_buffer_size()
-        if queued + self._buffered <= self._limit:
+        waiting = self._queued + self._buffered
+        if waiting <= self._limit:
+            self._excess = 0 if waiting else queued
+        if queued + self._buffered <= self._limit + self._excess:
             return False
         on_overflow = self._on_overflow
         self.drop()

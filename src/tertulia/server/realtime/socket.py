@@ -10,13 +10,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-import sys
 from collections.abc import Callable, MutableSet
 from typing import ClassVar, Protocol, cast
 
-import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tertulia.wire import websocket
 from tertulia.wire.websocket import Closed, Event, Failed, FrameReader, Message, Ping, Upgrade, UpgradeRefused
@@ -280,24 +277,3 @@ def socket_class(
         _terms = _Terms(factory, paths, limits, Flusher())
 
     return ServingSocket
-
-
-class UpgradingHttp(HttpToolsProtocol):
-    """For uvicorn's ``http=``: as its own, but frames in the same segment as the upgrade request are not lost.
-
-    No client may send them that early (4.1), and uvicorn drops them without a word, which would leave the rest of the
-    stream without its beginning.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        self._segment = data
-        super().data_received(data)
-        self._segment = b""
-
-    def handle_websocket_upgrade(self) -> None:
-        upgrade = sys.exception()
-        super().handle_websocket_upgrade()
-        if isinstance(upgrade, httptools.HttpParserUpgrade) and (early := self._segment[upgrade.args[0] :]):
-            cast(asyncio.Protocol, self.transport.get_protocol()).data_received(early)
-        # The parser and this object hold each other; nobody needs them any more.
-        self.parser = None  # type: ignore[assignment]

@@ -6,6 +6,7 @@ it belongs to: a token of another list is refused like an invented one.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import Final
 
@@ -52,4 +53,5 @@ class PageTokens:
         raise BAD_PARAMETER("PageToken is not one of this list")
 
     def _proof(self, text: bytes, context: bytes) -> bytes:
-        return hmac.digest(self._key, context + b"\0" + text, "sha256")[:_PROOF_BYTES]
+        # Keyed BLAKE2 is a MAC of its own, at a quarter of the time of an HMAC.
+        return hashlib.blake2b(context + b"\0" + text, key=self._key, digest_size=_PROOF_BYTES).digest()

@@ -1,0 +1,118 @@
+"""``tertulia doctor``, ``migrate`` and ``settings``: what they say, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tertulia import __version__
+from tests.cli.command import Server, printed, refusal, run, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("looking") / "data") as server:
+        yield server
+
+
+def findings(*arguments: str | Path, code: int = 0) -> dict[str, str]:
+    """What the doctor says, by subject: verdict and text."""
+    done = run("doctor", *arguments)
+    assert done.returncode == code, done
+    assert done.stderr == ""
+    lines = (line.split(maxsplit=1) for line in done.stdout.splitlines())
+    return {rest[:12].strip(): f"{verdict} {rest[12:].strip()}" for verdict, rest in lines}
+
+
+def port_of(server: Server) -> str:
+    return server.base_url.rpartition(":")[2]
+
+
+def free_port(tmp_path: Path) -> str:
+    with serving(tmp_path / "passing") as passing:
+        return port_of(passing)
+
+
+def test_the_doctor_finds_a_running_server_well(server: Server) -> None:
+    said = findings("--data", server.data, "--config", port_file(server.data.parent, port_of(server)))
+    assert said["server"] == f"ok ready at {server.base_url}"
+    assert said["database"].startswith("ok ")
+    assert said["data"].startswith("ok ")
+
+
+def port_file(folder: Path, port: str, more: str = "") -> Path:
+    file = folder / "settings.toml"
+    file.write_text(f"[server]\nport = {port}\n{more}")
+    return file
+
+
+def test_the_doctor_does_not_mind_that_nothing_is_there_yet(tmp_path: Path) -> None:
+    config = port_file(tmp_path, free_port(tmp_path))
+    said = findings("--data", tmp_path / "data", "--config", config)
+    assert said["data"].startswith("note no folder")
+    assert said["server"].startswith("note nothing answers")
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "data").mkdir()
+    assert findings("--data", tmp_path / "data", "--config", config)["database"].startswith("note ")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_the_doctor_names_a_lost_key_and_a_foreign_program(tmp_path: Path, server: Server) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(server.data, copy)
+    (copy / "seal.key").unlink()
+    config = port_file(tmp_path, port_of(server), f'public_url = "{server.base_url}/elsewhere"\n')
+    said = findings("--data", copy, "--config", config, code=1)
+    assert said["database"].startswith("problem ")
+    assert "seal.key is missing" in said["database"]
+    assert said["public url"].startswith("problem ")
+
+
+def test_the_plan_names_what_a_start_would_run_and_runs_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    planned = printed("migrate", "--plan", "--data", data).splitlines()
+    assert planned[0] == "would run 0001_foundation"
+    assert list(data.iterdir()) == []
+    ran = printed("migrate", "--data", data).splitlines()
+    assert ran == [line.replace("would run", "ran") for line in planned]
+    assert printed("migrate", "--plan", "--data", data) == "nothing to do: the database is up to date\n"
+    with serving(data) as server:
+        assert "migration.applied" not in server.log
+
+
+def test_a_server_is_not_migrated_under_its_feet(server: Server) -> None:
+    assert printed("migrate", "--data", server.data) == "nothing to do: the database is up to date\n"
+
+
+def test_migrate_wants_a_folder(tmp_path: Path) -> None:
+    assert "no data folder" in refusal(run("migrate", "--data", tmp_path / "data"))
+
+
+def test_settings_shows_each_value_and_its_source_and_no_secret(tmp_path: Path) -> None:
+    config = port_file(tmp_path, "8081", '[log]\nlevel = "debug"\n')
+    key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    variables = {"TERTULIA_TOKENS_MIN_TTL_S": "7", "TERTULIA_SEAL_KEY": key, "TERTULIA_AUTH_TOKEN": "hush1234"}
+    text = printed("settings", "--config", config, "--data", tmp_path / "x", variables=variables)
+    rows = {name.strip(): rest.strip() for name, _, rest in (line.partition(" = ") for line in text.splitlines())}
+    assert rows["server.port"].split() == ["8081", "#", str(config)]
+    assert rows["log.level"].split() == ['"debug"', "#", str(config)]
+    assert rows["tokens.min_ttl_s"].split() == ["7", "#", "TERTULIA_TOKENS_MIN_TTL_S"]
+    assert rows["server.data"].split()[1:] == ["#", "--data"]
+    assert rows["tokens.on_expiry"].split() == ['"reauth"', "#", "default"]
+    assert rows["seal.key"].startswith("***")
+    assert key not in text
+    assert "hush1234" not in text
+
+
+def test_it_names_its_version_and_its_commands() -> None:
+    assert printed("--version") == f"tertulia {__version__}\n"
+    text = printed("--help")
+    for command in ("serve", "env", "token", "doctor", "migrate", "settings"):
+        assert f"\n    {command} " in text
+    done = run()
+    assert done.returncode == 2
+    assert run("sing").returncode == 2

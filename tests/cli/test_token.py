@@ -1,0 +1,80 @@
+"""``tertulia token``: tokens that the server takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import jwt
+import pytest
+
+from tests.cli.command import Server, printed, refusal, run, serving, welcome
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("token") / "data") as server:
+        yield server
+
+
+def status_of(server: Server, *arguments: str) -> tuple[int, int | None]:
+    """How the server answers a client with the token of this call, and with which error."""
+    done = run("token", *arguments, "--data", server.data)
+    assert done.returncode == 0, done.stderr
+    status = welcome(server.ws_url, done.stdout.strip()).header.status
+    assert status is not None
+    return status.code, status.error_code
+
+
+@pytest.mark.parametrize("flags", [(), ("--encrypted",), ("--ttl", "180"), ("--ttl", "86400", "--encrypted")])
+def test_the_server_lets_its_holder_in(server: Server, flags: tuple[str, ...]) -> None:
+    assert status_of(server, "ana", *flags) == (200, None)
+
+
+@pytest.mark.parametrize("identity", ["ana@example.org", "ana & ben", "Аня 🌻", "x" * 256])
+def test_any_identity_that_the_server_allows_will_do(server: Server, identity: str) -> None:
+    assert status_of(server, identity) == (200, None)
+
+
+def test_a_token_is_what_the_helper_libraries_sign(server: Server) -> None:
+    known = server.credentials()
+    token = printed("token", "ana", "--ttl", "600", "--data", server.data).strip()
+    claims = jwt.decode(token, known.api_secret, algorithms=["HS256"])
+    assert jwt.get_unverified_header(token)["cty"] == "twilio-fpa;v=1"
+    assert (claims["iss"], claims["sub"]) == (known.api_key, known.account_sid)
+    assert claims["grants"] == {"identity": "ana", "chat": {"service_sid": known.service_sid}}
+    assert 590 < claims["exp"] - time.time() <= 600
+
+
+def test_an_hour_is_its_life_unless_it_is_given(server: Server) -> None:
+    claims = jwt.decode(printed("token", "ana", "--data", server.data).strip(), options={"verify_signature": False})
+    assert 3590 < claims["exp"] - time.time() <= 3600
+
+
+def test_an_encrypted_token_shows_nothing_of_its_holder(server: Server) -> None:
+    token = printed("token", "ana", "--encrypted", "--data", server.data).strip()
+    assert len(token.split(".")) == 5
+    assert printed("token", "ana", "--encrypted", "--data", server.data).strip() != token
+
+
+@pytest.mark.parametrize("ttl", ["179", "86401"])
+def test_a_life_that_the_server_would_refuse_is_printed_with_a_warning(server: Server, ttl: str) -> None:
+    done = run("token", "ana", "--ttl", ttl, "--data", server.data)
+    assert done.returncode == 0
+    assert "180 to 86400 seconds" in done.stderr
+    status = welcome(server.ws_url, done.stdout.strip()).header.status
+    assert status is not None
+    assert status.code != 200
+
+
+def test_an_identity_that_no_token_can_name_is_refused(server: Server) -> None:
+    assert "identity" in refusal(run("token", "", "--data", server.data))
+    assert "identity" in refusal(run("token", "x" * 257, "--data", server.data))
+
+
+@pytest.mark.parametrize("arguments", [(), ("ana", "--ttl", "soon"), ("ana", "--ttl", "0"), ("ana", "--ttl", "-5")])
+def test_a_wrong_call_is_answered_with_the_usage(arguments: tuple[str, ...]) -> None:
+    done = run("token", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("usage: tertulia token")

@@ -1,0 +1,122 @@
+// What the stories share: the SDK under test, clients that end with the story, and ways to wait.
+import { createHmac, randomBytes } from "node:crypto";
+import { createRequire } from "node:module";
+
+const here = JSON.parse(process.env.SERVER);
+const { Client } = createRequire(import.meta.url)(process.env.SDK);
+
+const PATIENCE_MS = 15_000;
+const clients = [];
+const endings = [];
+const run = randomBytes(4).toString("hex");
+
+/** An identity that no other story has. */
+export const named = (name) => `${name}-${run}`;
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** An access token as a back end signs it. */
+export function token(identity, ttl = 3600) {
+  const now = Math.floor(Date.now() / 1000);
+  const grants = { identity, chat: { service_sid: here.service_sid } };
+  const claims = { jti: randomBytes(8).toString("hex"), iss: here.api_key, sub: here.account_sid, exp: now + ttl, grants };
+  const signed = `${part({ typ: "JWT", alg: "HS256", cty: "twilio-fpa;v=1" })}.${part(claims)}`;
+  return `${signed}.${createHmac("sha256", here.api_secret).update(signed).digest("base64url")}`;
+}
+
+/** A client that has initialised; `events` has the names of all that it told. */
+export async function enter(identity, { url = here.ws_url, with: given = token(identity) } = {}) {
+  const client = new Client(given, { Twilsock: { uri: url } });
+  clients.push(client);
+  await happens(client, "initialized");
+  return client;
+}
+
+/** The argument of the next such event for which `holds`. */
+export function happens(emitter, event, holds = () => true, ms = PATIENCE_MS) {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`no ${event} within ${ms} ms`)), ms);
+    const listener = (subject) => {
+      if (!holds(subject)) return;
+      clearTimeout(late);
+      emitter.off(event, listener);
+      resolve(subject);
+    };
+    emitter.on(event, listener);
+  });
+}
+
+/** Resolves once `holds` does; for what comes true some time after an answer. */
+export async function eventually(holds, what = String(holds), ms = PATIENCE_MS) {
+  for (const end = Date.now() + ms; ; await sleep(20)) {
+    const value = await holds();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`never came true: ${what}`);
+  }
+}
+
+/** Every item, page after page. */
+export async function all(paginator) {
+  const items = [...paginator.items];
+  for (let page = paginator; page.hasNextPage; ) {
+    page = await page.nextPage();
+    items.push(...page.items);
+  }
+  return items;
+}
+
+/** The back end's side: one call of the account API. */
+export async function backend(method, path, form) {
+  const answer = await fetch(`${here.base_url}/v1${path}`, {
+    method,
+    headers: { authorization: `Basic ${Buffer.from(`${here.account_sid}:${here.auth_token}`).toString("base64")}` },
+    body: form && new URLSearchParams(form),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+  return text && JSON.parse(text);
+}
+
+/** A room made by the back end, in which these are. */
+export async function room(form, ...identities) {
+  const made = await backend("POST", "/Conversations", form);
+  for (const identity of identities) await backend("POST", `/Conversations/${made.sid}/Participants`, { Identity: identity });
+  return made.sid;
+}
+
+/** The same room as each of these clients sees it. */
+export const seenBy = (sid, ...them) =>
+  Promise.all(them.map((client) => eventually(() => client.getConversationBySid(sid).catch(() => null), "the room is visible")));
+
+/** Both have the room before them: each has heard a message in it, so nothing that is said once is missed. */
+export async function settle(hers, his) {
+  const heard = [happens(hers, "messageAdded"), happens(his, "messageAdded")];
+  await hers.sendMessage("is this on?");
+  await Promise.all(heard);
+}
+
+/** Runs when the story is over, however it ends. */
+export const atTheEnd = (action) => endings.push(action);
+
+// What an SDK leaves unhandled while it is being cut off on purpose is its own business, and printed if the story fails.
+const leftovers = [];
+process.on("unhandledRejection", (reason) => leftovers.push(reason));
+
+/** Plays a story; the exit code says how it went. */
+export async function story(play) {
+  const started = Date.now();
+  let code = 0;
+  try {
+    await play();
+  } catch (trouble) {
+    console.error(trouble);
+    for (const leftover of leftovers) console.error("left unhandled:", leftover);
+    code = 1;
+  }
+  await Promise.race([Promise.allSettled(clients.map((client) => client.shutdown())), sleep(3000)]);
+  for (const action of endings) await action();
+  console.log(`${Date.now() - started} ms`);
+  process.exit(code);
+}
