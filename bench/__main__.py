@@ -69,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for source in versions * options.rounds:
             python = tuple(options.under.split()) if options.under else (sys.executable,)
             run = Run(
-                options=server.Options(source=source, folder=options.folder, python=python),
+                options=server.Options(
+                    source=source, folder=options.folder, python=python, settings=tuple(options.settings)
+                ),
                 quick=options.quick,
                 ack=options.ack,
             )
@@ -83,6 +85,8 @@ def _run(scenario: Scenario, run: Run, *, named: bool) -> bool:
         facts = _in_loop(scenario, run)
         if named:
             facts["source"] = str(run.options.source or "here")
+        if run.options.settings:
+            facts["settings"] = dict(run.options.settings)
         print(scenario.line(facts), flush=True)
     except Exception as trouble:
         traceback.print_exc()
@@ -107,6 +111,13 @@ def _is(scenario: Scenario, name: str) -> bool:
     return scenario.name == name or scenario.name.startswith(f"{name}-")
 
 
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return "TERTULIA_" + name.replace(".", "_").upper(), value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Measures the server; see docs/performance.md."
@@ -125,6 +136,15 @@ def _parser() -> argparse.ArgumentParser:
         "--against", type=Path, metavar="SRC", help="the src of another checkout, measured in turn with this one"
     )
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="how often each scenario is run")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the server that is not the default, e.g. log.level=warning",
+    )
     parser.add_argument("--under", metavar="COMMAND", help="what runs the server instead of python, e.g. a profiler")
     return parser
 

@@ -43,6 +43,8 @@ class Options(msgspec.Struct, frozen=True):
     """Where data folders are made; must be a real disk for commits to cost what they cost."""
     python: tuple[str, ...] = (sys.executable,)
     """What runs Python, with flags; a profiler may stand before it."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Environment variables that differ from the defaults."""
 
 
 class ServerDied(Exception):
@@ -112,7 +114,7 @@ def raise_file_limit() -> None:
 async def start(options: Options, data: Path, settings: Mapping[str, str] | None = None, *, port: int = 0) -> Server:
     """A server on this data folder, ready. Raises ``ServerDied``."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TERTULIA_")}
-    environment |= _CREDENTIALS | dict(settings or {})
+    environment |= _CREDENTIALS | dict(settings or {}) | dict(options.settings)
     if options.source is not None:
         environment["PYTHONPATH"] = str(options.source)
     command = [*options.python, "-m", "tertulia.cli.main", "serve", "--port", str(port), "--data", str(data)]

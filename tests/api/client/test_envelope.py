@@ -25,6 +25,12 @@ async def test_text_that_is_no_utf_8_is_refused(ana: Sdk) -> None:
     assert (await ana.send("POST", f"{ALL}/{sid}/Messages", b'{"body":"\xff"}')).failure == (400, 20001)
 
 
+async def test_a_nul_is_refused_and_a_text_about_one_is_not(ana: Sdk) -> None:
+    me = "/Client/v2/Users/ana"
+    assert (await ana.send("POST", me, b'{"friendly_name": "a\\u0000b"}')).failure == (400, 20001)
+    assert (await ana.send("POST", me, b'{"friendly_name": "a\\\\u0000b"}')).status == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/Client/v2", "/Client/v2/Nonsense", f"{ALL}/CH1/Nonsense", "/v4/Subscriptions"])
 async def test_a_path_that_does_not_exist_is_20404(ana: Sdk, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):

@@ -170,7 +170,7 @@ async def test_snapshots_items_and_events_share_one_row_of_numbers(here: Here, r
     (first,) = await room.say("hello")
     await room.edit(first, "hello again")
     await here.world.add(room.sid, "eve")
-    await peer.until(lambda: len(peer.events) >= 5)
+    await peer.until(lambda: bool(peer.events_of(room.roster)))
     await peer.quiet()
     for name, sid in (("messages", room.messages), ("roster", room.roster), ("channel", room.document)):
         root = (await peer.root(f"{room.sid}.{name}")).json

@@ -7,22 +7,26 @@ kept for him: there is no moment in which an event could pass unseen.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Protocol
 
 import msgspec
 
+from tertulia.server import observe
 from tertulia.server.bus.base import EventPublished
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.sync import parse_object_sid
 from tertulia.server.engine.sync.catalogue import MISSING, Catalogue
 from tertulia.server.engine.sync.views import Replay, View
-from tertulia.server.storage.database import Database
+from tertulia.server.storage.database import Database, StorageError
 from tertulia.wire import sync
 from tertulia.wire.sync import Canceled, Established, ObjectEvent, SubscriptionFailed, SubscriptionRequest, SyncFailure
 
-from .hub import Follower, Hub
+from .hub import Caught, Follower, Hub, Missed
+
+log = logging.getLogger(__name__)
 
 REPLAY_EVENTS = 500
 """About how many missed events are read at a time; the reader takes them before more are read."""
@@ -80,35 +84,55 @@ class Following:
 
         Objects that are absent or not visible fail with 404, which tells the client that they are gone (9.5).
         """
-        waiting = list(requests)
+        # One subscription for an object, however often it is named.
+        waiting = list({request.object_sid: request for request in requests}.values())
         caught = {request.object_sid: self._hub.catch_up(reader, request.object_sid) for request in waiting}
-        while waiting and reader.is_open:
-            read = await self._read(caller, waiting)
-            waiting = waiting[len(read) :]
-            failed: list[SubscriptionFailed] = []
-            established: list[Established] = []
-            for one in read:
-                sid = one.request.object_sid
-                if one.view is None:
-                    self._hub.leave(reader, sid)
-                    failed.append(_failure(one.request))
-                    continue
-                number = one.view.last_event
-                if one.replay is not None:
-                    await _send(reader, one.replay, correlation_id)
-                    number = one.replay.last
-                if one.replay is None or one.replay.complete:
-                    established.append(Established(sid, one.view.type, "completed", number))
-                else:
-                    waiting.append(SubscriptionRequest(sid, one.request.object_type, number))
-            _settle(reader, "subscription_failed", correlation_id, failed)
-            _settle(reader, "subscription_established", correlation_id, established)
-            # Live events come after the word that they will (9.4).
-            for settled in established:
-                sid = settled.object_sid
-                if not self._hub.go_live(reader, sid, caught[sid], settled.last_event_id) and sid in reader.followed:
-                    caught[sid] = self._hub.catch_up(reader, sid)
-                    waiting.append(SubscriptionRequest(sid, settled.object_type, settled.last_event_id))
+        try:
+            while waiting and reader.is_open:
+                waiting = await self._establish_some(reader, caller, correlation_id, waiting, caught)
+        except StorageError as trouble:
+            # Unanswered, they are asked for again after a while; a failure would be for good (9.5).
+            log.warning("follow.failed", extra=observe.fields(why=str(trouble), objects=len(waiting)))
+            for request in waiting:
+                self._hub.leave(reader, request.object_sid)
+
+    async def _establish_some(
+        self,
+        reader: Reader,
+        caller: Caller,
+        correlation_id: int,
+        waiting: list[SubscriptionRequest],
+        caught: dict[str, Caught],
+    ) -> list[SubscriptionRequest]:
+        """As many as one bounded reading holds; what is left to do."""
+        read = await self._read(caller, waiting)
+        left = waiting[len(read) :]
+        failed: list[SubscriptionFailed] = []
+        established: list[Established] = []
+        for one in read:
+            sid = one.request.object_sid
+            if one.view is None:
+                self._hub.leave(reader, sid)
+                failed.append(_failure(one.request))
+                continue
+            number = one.view.last_event
+            if one.replay is not None:
+                await _send(reader, one.replay, correlation_id)
+                number = one.replay.last
+            if one.replay is None or one.replay.complete:
+                established.append(Established(sid, one.view.type, "completed", number))
+            else:
+                left.append(SubscriptionRequest(sid, one.request.object_type, number))
+        _settle(reader, "subscription_failed", correlation_id, failed)
+        _settle(reader, "subscription_established", correlation_id, established)
+        # Live events come after the word that they will (9.4).
+        for settled in established:
+            sid = settled.object_sid
+            if not self._hub.go_live(reader, sid, caught[sid], settled.last_event_id) and reader.is_open:
+                # Not all was kept for him, or his access has ended meanwhile; then he will hear that it failed.
+                caught[sid] = self._hub.catch_up(reader, sid)
+                left.append(SubscriptionRequest(sid, settled.object_type, settled.last_event_id))
+        return left
 
     async def _read(self, caller: Caller, requests: Sequence[SubscriptionRequest]) -> list[_Read]:
         """As many of the requests as a bounded reading holds, at least one; all of it one snapshot."""
@@ -119,14 +143,14 @@ class Following:
             for request in requests:
                 view, replay = views.get(request.object_sid), None
                 if view is not None and request.last_event_id is not None and request.last_event_id < view.last_event:
-                    replay = await view.replay(connection, request.last_event_id, REPLAY_EVENTS)
+                    replay = await view.replay(connection, max(-1, request.last_event_id), REPLAY_EVENTS)
                     left -= len(replay.events)
                 read.append(_Read(request, view, replay))
                 if left <= 0:
                     break
         return read
 
-    async def missed(self, sid: str, after: int) -> Sequence[EventPublished] | None:
+    async def missed(self, sid: str, after: int) -> Missed | None:
         """For the hub's repairs: everything of an object after a number, as it would have been published."""
         name = parse_object_sid(sid)
         if name is None:
@@ -141,7 +165,7 @@ class Following:
                 events.extend(replay.events)
                 after = replay.last
                 if replay.complete:
-                    return [published(event) for event in events]
+                    return Missed([published(event) for event in events], replay.last)
 
 
 def published(event: ObjectEvent) -> EventPublished:

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from tertulia.server import observe
 from tertulia.server.bus.base import (
@@ -30,14 +33,23 @@ from tertulia.server.bus.base import (
     object_topic,
     user_topic,
 )
+from tertulia.server.storage.database import StorageError
 
 log = logging.getLogger(__name__)
 
 KEPT_WHILE_CATCHING_UP = 1000
 """Events kept for a follower that is being read to; when there are more, he is read to once more."""
 
-Repair = Callable[[str, int], Awaitable[Sequence[EventPublished] | None]]
-"""What was published of an object after a number; None when the object is no more."""
+
+class Missed(msgspec.Struct, frozen=True):
+    """What happened to an object after some number, in order, and the number one then has."""
+
+    events: Sequence[EventPublished]
+    last: int
+
+
+Repair = Callable[[str, int], Awaitable[Missed | None]]
+"""What was missed of an object after a number; None when the object is no more."""
 
 Encode = Callable[[str, bytes], bytes]
 """A notification of this type and payload, as one WebSocket frame."""
@@ -78,6 +90,17 @@ class Caught:
             self.events.append(event)
         else:
             self.overflowed = True
+
+    def after(self, number: int) -> list[EventPublished] | None:
+        """What was kept beyond ``number``, in order; None when not all of it is here."""
+        found: list[EventPublished] = []
+        for event in sorted(self.events, key=_number):
+            if event.number > number:
+                if not _continues(event, number):
+                    return None
+                found.append(event)
+                number = event.number
+        return None if self.overflowed else found
 
 
 class _Entry:
@@ -161,16 +184,21 @@ class Hub:
         entry = self._entries.get(sid)
         if entry is None or entry.catching is None or entry.catching.get(follower) is not caught:
             return False
-        reached = max(number, caught.events[-1].number if caught.events else number)
-        if caught.overflowed or (entry.last is not None and reached < entry.last):
-            # Too much happened to be kept for him, or a repair has brought the others further.
+        kept = caught.after(number)
+        if kept is None:
+            return False
+        if kept:
+            number = kept[-1].number
+        if entry.last is not None and number < entry.last:
+            # A repair has brought the others further.
             return False
         del entry.catching[follower]
         entry.catching = entry.catching or None
-        for event in caught.events:
-            if event.number > number:
-                follower.deliver(self._encode(event.message_type, event.body))
-                number = event.number
+        for event in kept:
+            follower.deliver(self._encode(event.message_type, event.body))
+        if kept and kept[-1].ends_object:
+            self.leave(follower, sid)
+            return True
         if entry.last is None:
             entry.last = number
         if number > entry.last:
@@ -210,7 +238,10 @@ class Hub:
 
     def _deliver(self) -> None:
         pending, self._pending = self._pending, []
-        newest = {p.object_sid: p.number for p in pending if type(p) is EventPublished and p.supersedes}
+        newest: dict[str, int] = {}
+        for publication in pending:
+            if type(publication) is EventPublished and publication.supersedes:
+                newest[publication.object_sid] = max(publication.number, newest.get(publication.object_sid, 0))
         run: list[EventPublished] = []
         for publication in pending:
             if type(publication) is EventPublished:
@@ -267,7 +298,7 @@ class Hub:
         for event in run:
             if event.number <= entry.last:
                 continue
-            if event.number != entry.last + 1 and not event.supersedes:
+            if not _continues(event, entry.last):
                 self._begin_repair(sid, entry)
                 break
             news.append(event)
@@ -340,22 +371,70 @@ class Hub:
     async def _repair_gaps(self, sid: str, entry: _Entry) -> None:
         """Read what is missing from the database and send it as live events, until no gap is left."""
         while entry.gaps:
-            known, entry_last = entry.gaps, entry.last
-            assert entry_last is not None, "only an object with a last number has gaps"
-            log.info("hub.gap", extra=observe.fields(object=sid, after=entry_last))
-            missed = await self._repair(sid, entry_last)
+            known, after = entry.gaps, entry.last
+            assert after is not None, "only an object with a last number has gaps"
+            log.info("hub.gap", extra=observe.fields(object=sid, after=after))
+            missed = await self._read(sid, after)
             if self._entries.get(sid) is not entry:
                 return
             if missed is None:
+                for caught in (entry.catching or {}).values():
+                    caught.overflowed = True  # they read once more, and learn that it is gone
                 self._abandon(sid, entry)
                 return
-            news = [event for event in missed if event.number > (entry.last or 0)]
-            if news:
-                entry.last = news[-1].number
-                self._send(sid, entry, news)
+            self._mend(sid, entry, missed)
             # What was published while we read may have come too late for the reading.
             entry.gaps = 1 if entry.gaps > known else 0
 
+    def _mend(self, sid: str, entry: _Entry, missed: Missed) -> None:
+        last = entry.last or 0
+        news = [event for event in missed.events if event.number > last]
+        entry.last = max(last, missed.last)
+        for follower, number in tuple((entry.ahead or {}).items()):
+            if number < entry.last:
+                # What is needless after the others' number may be needed after his: the removal of what he knows.
+                self._spawn(self._bring_up(follower, sid, self.catch_up(follower, sid), number))
+        if news:
+            self._send(sid, entry, news)
+            self._hand_out()
+
+    async def _bring_up(self, follower: Follower, sid: str, caught: Caught, number: int) -> None:
+        """Read to one follower what came after his number, and let him go on with the others."""
+        while True:
+            missed = await self._read(sid, number)
+            entry = self._entries.get(sid)
+            if entry is None or entry.catching is None or entry.catching.get(follower) is not caught:
+                return
+            if missed is None:
+                self.leave(follower, sid)
+                return
+            for event in missed.events:
+                follower.deliver(self._encode(event.message_type, event.body))
+            number = missed.last
+            if self.go_live(follower, sid, caught, number):
+                return
+            caught = self.catch_up(follower, sid)
+
+    async def _read(self, sid: str, after: int) -> Missed | None:
+        """What was missed; tried again while the database is in trouble and anybody follows."""
+        while sid in self._entries:
+            try:
+                return await self._repair(sid, after)
+            except StorageError as trouble:
+                log.warning("hub.repair_failed", extra=observe.fields(object=sid, why=str(trouble)))
+                await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311 (spreads load, guards nothing)
+        return None
+
     def _abandon(self, sid: str, entry: _Entry) -> None:
-        for follower in (*entry.live, *(entry.ahead or ()), *(entry.catching or ())):
+        """The object is no more. Who is being read to finds its end among what was kept for him."""
+        for follower in (*entry.live, *(entry.ahead or ())):
             self.leave(follower, sid)
+
+
+def _continues(event: EventPublished, number: int) -> bool:
+    """Nothing is missed by who has everything up to ``number`` and gets this event next."""
+    return event.number == number + 1 or event.supersedes or event.ends_object
+
+
+def _number(event: EventPublished) -> int:
+    return event.number

@@ -6,6 +6,7 @@ with ``field(name="Timers.Inactive", default=UNSET)``. A parameter that is absen
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -67,6 +68,10 @@ def _decoded(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
 
 
+_NUL_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""An escaped NUL; behind an odd number of backslashes it would be a text about one."""
+
+
 class Reader(Generic[S]):
     """Makes structs of one type out of what a request carries. Parameters the type does not have are ignored."""
 
@@ -88,6 +93,8 @@ class Reader(Generic[S]):
 
     def of_json(self, body: bytes) -> S:
         """From a JSON object; no body is an empty one. Raises 20001 for what is missing or does not fit."""
+        if b"\\u0000" in body and _NUL_IN_JSON.search(body):
+            raise BAD_PARAMETER("The body contains a NUL character")
         try:
             return self._decode_json(body or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
