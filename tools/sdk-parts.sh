@@ -33,7 +33,7 @@ find_chromium() { command -v chromium || command -v chromium-browser || command 
 if ! find_chromium >/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo 'Installing Chromium ...'
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } >/dev/null || true
+        { timeout 300 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -qq -y --no-install-recommends chromium; } >/dev/null || true
     fi
     find_chromium >/dev/null || echo 'Chromium is missing and cannot be installed here: the browser tests will be skipped.'
 fi

@@ -82,7 +82,9 @@ BAD_SUBSCRIPTIONS: dict[str, bytes] = {
     "a correlation that is a word": b'{"action":"establish","correlation_id":"1","requests":[]}',
     "no requests": b'{"action":"establish","correlation_id":1}',
     "a request without object": b'{"action":"establish","correlation_id":1,"requests":[{"last_event_id":1}]}',
-    "a number that is a word": b'{"action":"establish","correlation_id":1,"requests":[{"object_sid":"x","last_event_id":"1"}]}',
+    "a number that is a word": (
+        b'{"action":"establish","correlation_id":1,"requests":[{"object_sid":"x","last_event_id":"1"}]}'
+    ),
     "too many": json.dumps(
         {"action": "establish", "correlation_id": 1, "requests": [{"object_sid": "x"}] * 1001}
     ).encode(),

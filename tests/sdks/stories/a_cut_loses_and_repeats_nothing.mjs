@@ -1,7 +1,7 @@
 // The line is cut again and again, while she is silent and while she sends: afterwards all have the same, once.
 import assert from "node:assert/strict";
 import { stretch } from "./proxy.mjs";
-import { atTheEnd, backend, enter, eventually, happens, named, room, seenBy, sleep, story } from "./stage.mjs";
+import { atTheEnd, backend, enter, eventually, happens, look, named, room, seenBy, sleep, story } from "./stage.mjs";
 
 await story(async () => {
   const line = await stretch(JSON.parse(process.env.SERVER).ws_url);
@@ -13,6 +13,7 @@ await story(async () => {
   const gone = [];
   hers.on("messageAdded", (message) => heard.push(message.index));
   hers.on("messageRemoved", (message) => gone.push(message.index));
+  await look(hers, his);
   for (let number = 0; number < 5; number++) await his.sendMessage(`before ${number}`);
   await eventually(() => heard.length === 5);
 

@@ -1,6 +1,6 @@
 // A new token in time keeps the connection; a new token too late brings it back; without one it stays away.
 import assert from "node:assert/strict";
-import { enter, eventually, happens, named, room, seenBy, story, token } from "./stage.mjs";
+import { enter, eventually, happens, look, named, room, seenBy, story, token } from "./stage.mjs";
 
 await story(async () => {
   const sid = await room({}, named("ana"), named("ben"));
@@ -17,6 +17,7 @@ await story(async () => {
   const ben = await enter(named("ben"), { with: token(named("ben"), 5) });
   const [his] = await seenBy(sid, ben);
   const heard = [];
+  await look(his);
   his.on("messageAdded", (message) => heard.push(message.body));
   await happens(ben, "tokenExpired");
   await hers.sendMessage("said while he was out");

@@ -90,8 +90,12 @@ export async function room(form, ...identities) {
 export const seenBy = (sid, ...them) =>
   Promise.all(them.map((client) => eventually(() => client.getConversationBySid(sid).catch(() => null), "the room is visible")));
 
-/** Both have the room before them: each has heard a message in it, so nothing that is said once is missed. */
+/** They look into the room: from here on they hear what is said in it. Before, a message is history, and no event. */
+export const look = (...rooms) => Promise.all(rooms.map((room) => room.getMessages()));
+
+/** The same, and for what is said once and never repeated: each has heard something, so their lines are open. */
 export async function settle(hers, his) {
+  await look(hers, his);
   const heard = [happens(hers, "messageAdded"), happens(his, "messageAdded")];
   await hers.sendMessage("is this on?");
   await Promise.all(heard);

@@ -1,6 +1,6 @@
 // One opens a room and invites, both talk, both hear everything in the same order, one leaves.
 import assert from "node:assert/strict";
-import { all, enter, eventually, happens, named, story } from "./stage.mjs";
+import { all, enter, eventually, happens, look, named, story } from "./stage.mjs";
 
 await story(async () => {
   const [ana, ben] = await Promise.all([enter(named("ana")), enter(named("ben"))]);
@@ -16,6 +16,7 @@ await story(async () => {
   const heard = { ana: [], ben: [] };
   hers.on("messageAdded", (message) => heard.ana.push(message.body));
   his.on("messageAdded", (message) => heard.ben.push(message.body));
+  await look(hers, his);
   assert.equal(await hers.sendMessage("Good evening! ☕", { mood: "fine" }), 0);
   await eventually(() => heard.ben.length === 1);
   assert.equal(await his.sendMessage("Evening, Ana."), 1);

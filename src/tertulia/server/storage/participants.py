@@ -94,16 +94,6 @@ class Participants:
         )
         return [(row[0], GroupMember(row[1] is not None, MessagingBinding(*row[2:]))) for row in rows]
 
-    async def has_bindings(self, conversation_sid: str) -> bool:
-        """Somebody is there by an address: the only case in which the rules of group texting can matter."""
-        return bool(
-            await self._connection.value(
-                "SELECT EXISTS (SELECT 1 FROM participants WHERE conversation_sid = $1"
-                " AND (address IS NOT NULL OR projected_address IS NOT NULL))",
-                conversation_sid,
-            )
-        )
-
     async def page(self, conversation_sid: str, wanted: Page) -> list[Participant]:
         rows = await page(
             self._connection,

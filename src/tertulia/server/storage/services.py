@@ -10,7 +10,7 @@ from .table import Table
 
 SERVICES = Table(Service, "services")
 
-_BENEATH = ("messages", "participants", "conversations", "users", "roles", "push_registrations")
+_BENEATH = ("participants", "conversations", "users", "roles", "push_registrations")
 
 
 class Services:
@@ -44,6 +44,10 @@ class Services:
 
     async def remove_with_everything(self, sid: str) -> None:
         """Delete a service and all rows beneath it; their tombstones go with their age."""
+        # By their conversations: messages have no index by service, and there are many.
+        await self._connection.execute(
+            "DELETE FROM messages WHERE conversation_sid IN (SELECT sid FROM conversations WHERE service_sid = $1)", sid
+        )
         for table in _BENEATH:
             await self._connection.execute(f"DELETE FROM {table} WHERE service_sid = $1", sid)
         await self._connection.execute("DELETE FROM services WHERE sid = $1", sid)

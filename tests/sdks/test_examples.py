@@ -1,0 +1,94 @@
+"""The README's tour, walked: its code is that of the examples, and these do what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import WITHIN_S, Server, environment, evaluated, printed, serving, welcome
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Server]:
+    """A server nobody has used."""
+    with serving(tmp_path / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def variables(fresh: Server) -> dict[str, str]:
+    """The environment after the line that the README evaluates."""
+    return environment(**evaluated(printed("env", "--data", fresh.data, "--url", fresh.base_url)))
+
+
+def python(example: str, *arguments: str, variables: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / example, *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_shows_the_examples_as_they_are() -> None:
+    shown = re.findall(r"^```(?:python|js)\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert sorted(shown) == sorted(path.read_text() for path in EXAMPLES.iterdir() if path.is_file())
+
+
+def test_hello_says_good_evening_each_time(variables: dict[str, str]) -> None:
+    assert python("hello.py", variables=variables) == "0 ana Good evening!\n"
+    assert python("hello.py", variables=variables) == "0 ana Good evening!\n1 ana Good evening!\n"
+
+
+def test_a_signed_token_is_taken(fresh: Server, variables: dict[str, str]) -> None:
+    status = welcome(fresh.ws_url, python("sign_token.py", "ana", variables=variables).strip()).header.status
+    assert status is not None
+    assert status.code == 200
+
+
+@pytest.mark.node
+def test_chat_shows_what_is_said_and_sends_what_is_typed(
+    node: str, fresh: Server, variables: dict[str, str], tmp_path: Path
+) -> None:
+    python("hello.py", variables=variables)
+    # As after `npm install` beside it.
+    (tmp_path / "node_modules").symlink_to(ROOT / "tests/sdks/node_modules")
+    chat = tmp_path / "chat.mjs"
+    chat.write_bytes((EXAMPLES / "chat.mjs").read_bytes())
+    token = printed("token", "ben", "--data", fresh.data).strip()
+    with subprocess.Popen(
+        [node, chat],
+        cwd=tmp_path,
+        env={**variables, "TOKEN": token},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        patience = threading.Timer(WITHIN_S, process.kill)
+        patience.start()
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ana: Good evening!\n"
+            assert process.stdout.readline() == "ben: ben is here.\n"
+            process.stdin.write("Evening, Ana.\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "ben: Evening, Ana.\n"
+            python("hello.py", variables=variables)
+            assert process.stdout.readline() == "ana: Good evening!\n"
+        finally:
+            patience.cancel()
+            process.kill()
