@@ -168,13 +168,17 @@ class Server:
             self._loops.append(asyncio.create_task(loop))
 
     async def drain(self) -> None:
-        """What is running is answered; then clients are asked to come back, spread over a few seconds."""
+        """Clients are asked to come back, spread over a few seconds: each when what it has asked for is answered."""
         self._is_draining = True
-        # Clients hear no answers after their close frame (realtime 7).
-        await self._tasks.settle(self.settings.server.shutdown_grace_s)
-        for connection in tuple(self.node.connections):
-            least = random.randint(1000, 4000)  # noqa: S311 (spreads load, guards nothing)
-            connection.offload(Backoff(least, least + 4000))
+        now = asyncio.get_running_loop().time
+        patience_ends = now() + self.settings.server.shutdown_grace_s
+        while self.node.connections:
+            for connection in tuple(self.node.connections):
+                # Clients hear no answers after their close frame (realtime 7).
+                if not connection.is_busy or now() >= patience_ends:
+                    least = random.randint(1000, 4000)  # noqa: S311 (spreads load, guards nothing)
+                    connection.offload(Backoff(least, least + 4000))
+            await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         for task in self._loops:

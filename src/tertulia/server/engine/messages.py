@@ -38,7 +38,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
     if command.media_sids:
         raise MEDIA_UNKNOWN(f"The media {command.media_sids[0]} was not found")
     author = unit.caller.author if command.author is None or unit.caller.is_identity else command.author
-    participant_sid = scene.seat.sid if scene.seat else await unit.participants.authored(before.sid, author)
+    participant_sid = scene.seat.sid if scene.seat else await unit.participants.authored(before, author)
     if before.group_key is not None and participant_sid is None:
         raise GROUP_AUTHOR()
     created_at = unit.now if command.created_at is UNSET else command.created_at
@@ -101,7 +101,7 @@ async def update_message(unit: Unit, command: UpdateMessage, scene: MessageScene
         updated_at=before.updated_at if command.updated_at is UNSET else command.updated_at,
     )
     if edited.author != before.author:
-        participant_sid = await unit.participants.authored(scene.conversation.sid, edited.author)
+        participant_sid = await unit.participants.authored(scene.conversation, edited.author)
         if scene.conversation.group_key is not None and participant_sid is None:
             raise GROUP_AUTHOR()
         edited = msgspec.structs.replace(edited, participant_sid=participant_sid)

@@ -121,6 +121,10 @@ class Connection:
     def unsent_bytes(self) -> int:
         return self._socket.unsent_bytes if self._socket is not None else 0
 
+    @property
+    def is_busy(self) -> bool:
+        return self._in_flight > 0
+
     def drop_slow(self) -> None:
         if self._socket is not None:
             log.warning("connection.reader_too_slow", extra=observe.fields(peer=self._socket.peer))

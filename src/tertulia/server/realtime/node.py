@@ -33,6 +33,11 @@ Admit = Callable[[str], Awaitable[Claims]]
 class Leaving(Protocol):
     """A connection that can be asked to come back later."""
 
+    @property
+    def is_busy(self) -> bool:
+        """It waits for answers."""
+        ...
+
     def offload(self, backoff: frames.Backoff) -> None: ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tertulia.server.domain.addresses import GroupMember, MessagingBinding
-from tertulia.server.domain.conversations import ListedMember
+from tertulia.server.domain.conversations import Conversation, ListedMember
 from tertulia.server.domain.participants import Participant
 from tertulia.wire.sids import is_sid
 
@@ -46,13 +46,16 @@ class Participants:
             return None
         return PARTICIPANTS.entity(row[:-2]), f"{row[-2]} {row[-1]}"
 
-    async def authored(self, conversation_sid: str, author: str) -> str | None:
-        """SID of the participant whose identity or address an author's name is (rest 6)."""
+    async def authored(self, conversation: Conversation, author: str) -> str | None:
+        """SID of the participant whose identity or address an author's name is (rest 6). Three look-ups, no scan."""
         sid: str | None = await self._connection.value(
-            "SELECT sid FROM participants WHERE conversation_sid = $1"
-            " AND (identity = $2 OR address = $2 OR projected_address = $2) ORDER BY sid LIMIT 1",
-            conversation_sid,
+            "SELECT sid FROM participants WHERE conversation_sid = $1 AND identity = $2"
+            " UNION ALL SELECT sid FROM participants WHERE service_sid = $3 AND address = $2 AND conversation_sid = $1"
+            " UNION ALL SELECT sid FROM participants"
+            " WHERE service_sid = $3 AND projected_address = $2 AND conversation_sid = $1 LIMIT 1",
+            conversation.sid,
             author,
+            conversation.service_sid,
         )
         return sid
 
