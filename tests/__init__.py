@@ -6,7 +6,8 @@
 * ``contract`` — one suite per seam, run against each implementation.
 * ``properties`` — what holds for all inputs.
 * ``faults`` — killed, cut, slow, full.
-* ``sdks`` — the official libraries, untouched; needs Node, and Chromium for the browser.
+* ``cli`` — the command, as processes.
+* ``sdks`` — the official libraries, untouched; needs Node, and Chromium for the browser. The examples, too.
 * ``docs`` — the documentation is complete and true.
 """
 

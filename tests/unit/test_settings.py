@@ -44,12 +44,12 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(folder: Path) 
     assert sources["server.port"] == "--port"
     assert sources["server.host"] == "TERTULIA_SERVER_HOST"
     assert sources["typing.timeout_s"] == str(file)
-    assert sources["storage.readers"] == "default"
+    assert sources["sync.tombstone_days"] == "default"
 
 
 def test_the_file_is_found_in_the_data_folder_that_a_variable_names(folder: Path) -> None:
-    write(folder, "[storage]\nreaders = 2\n")
-    assert resolve({"TERTULIA_SERVER_DATA": str(folder)}).settings.storage.readers == 2
+    write(folder, "[sync]\ntombstone_days = 2\n")
+    assert resolve({"TERTULIA_SERVER_DATA": str(folder)}).settings.sync.tombstone_days == 2
 
 
 def test_a_named_file_may_set_the_data_folder_and_must_exist(tmp_path: Path) -> None:

@@ -119,8 +119,13 @@ class RealtimeSettings(Struct, frozen=True):
         int, Meta(description="Requests of one connection that may be worked on at a time.", ge=1)
     ] = 512
     replays_at_once: Annotated[
-        int, Meta(description="Subscriptions of all connections that may read their backlog at a time.", ge=1)
-    ] = 64
+        int,
+        Meta(
+            description="Subscriptions of all connections that may read their backlog at a time, before anybody else's"
+            " request gets a turn.",
+            ge=1,
+        ),
+    ] = 8
     subscription_ttl_s: Annotated[
         int, Meta(description="Life of a subscription that the client does not renew.", ge=60, extra=SECONDS)
     ] = 86_400
@@ -153,12 +158,6 @@ class SyncSettings(Struct, frozen=True):
     tombstone_days: Annotated[
         int, Meta(description="How long removals are remembered for clients that were away.", ge=1, extra=DAYS)
     ] = 7
-
-
-class StorageSettings(Struct, frozen=True):
-    """The database."""
-
-    readers: Annotated[int, Meta(description="Connections that read beside the one that writes.", ge=1, le=64)] = 4
 
 
 class MutationsSettings(Struct, frozen=True):
@@ -216,7 +215,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: LimitsSettings = LimitsSettings()
     typing: TypingSettings = TypingSettings()
     sync: SyncSettings = SyncSettings()
-    storage: StorageSettings = StorageSettings()
     mutations: MutationsSettings = MutationsSettings()
     seal: SealSettings = SealSettings()
     log: LogSettings = LogSettings()

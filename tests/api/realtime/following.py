@@ -22,6 +22,7 @@ from tertulia.wire.sync import SubscriptionRequest
 from tests.engine.world import BASE_URL, World
 from tests.properties.mirror import Mirror, read_mirror
 
+AT_ONCE = 8
 LOSE, REPEAT, HOLD, DELIVER = "lose", "repeat", "hold", "deliver"
 
 
@@ -65,8 +66,31 @@ class HesitantDatabase:
     def __init__(self, world: World) -> None:
         self._world = world
         self.pauses: Callable[[], int] = lambda: 0
+        """How many turns of the event loop a reading takes, before and after it."""
+        self.delays: Callable[[], int] | None = None
+        """How many steps of a story happen between a reading and its use."""
+        self._step = 0
+        self._delayed: list[tuple[int, asyncio.Future[None]]] = []
         self._gate: Gate | None = None
         self.failures = 0
+
+    def step(self) -> None:
+        """A step of the story has happened."""
+        self._step += 1
+        self._wake(self._step)
+
+    def hurry(self) -> None:
+        """From here on no reading waits for a step."""
+        self.delays = None
+        self._wake(1 << 60)
+
+    def _wake(self, until: int) -> None:
+        waiting, self._delayed = self._delayed, []
+        for due, future in waiting:
+            if due > until:
+                self._delayed.append((due, future))
+            elif not future.done():
+                future.set_result(None)
 
     def gate(self) -> Gate:
         """The next to read waits behind it, with what he has read."""
@@ -89,6 +113,10 @@ class HesitantDatabase:
         if gate is not None:
             gate.reached.set()
             await gate.opened.wait()
+        if self.delays is not None and (steps := self.delays()):
+            future = asyncio.get_running_loop().create_future()
+            self._delayed.append((self._step + steps, future))
+            await future
         for _ in range(self.pauses()):
             await asyncio.sleep(0)
 
@@ -224,7 +252,7 @@ class Node:
         self.tasks: set[asyncio.Task[None]] = set()
         self.failures: list[BaseException] = []
         self.hub = Hub(self.bus, encode, lambda sid, after: self.following.missed(sid, after), self.spawn)
-        self.following = Following(self.database, self.hub, BASE_URL, 8)
+        self.following = Following(self.database, self.hub, BASE_URL, AT_ONCE)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -16,8 +16,9 @@ from tertulia.server.domain.participants import RemoveParticipant
 from tertulia.server.domain.sync import ObjectKind, object_sid
 from tertulia.server.engine.typing import Typing
 from tests.engine.world import World
+from tests.properties.mirror import Mirror
 
-from .following import DELIVER, HOLD, LOSE, REPEAT, Node, Reader
+from .following import AT_ONCE, DELIVER, HOLD, LOSE, REPEAT, Node, Reader
 
 
 @pytest.fixture
@@ -216,16 +217,12 @@ async def test_a_loss_while_one_catches_up_is_repaired(node: Node, room: Room, w
     for _ in range(others):
         await node.reader("eve").follow(room.messages)
     reader = node.reader()
-    await reader.open(room.messages)
-    node.database.pauses = lambda: 30
     node.bus.fate = fates(room.messages, *words)
-    catching = asyncio.create_task(reader.subscribe(room.messages))
-    for text in (*words, "the last"):
-        await room.say(text)
-        for _ in range(7):
-            await asyncio.sleep(0)
-    await catching
-    await node.bus.release()
+    async with catching_up(node, reader, room.messages):
+        await room.say(*words)
+        await node.bus.release()
+        await room.say("the last")
+    await agrees(node, reader, room.messages)
     await room.say("seen")
     await agrees(node, reader, room.messages)
     assert reader.numbers[room.messages] == list(range(len(words) + 2))
@@ -298,6 +295,25 @@ async def test_access_that_ends_and_begins_again_meanwhile_loses_nothing(node: N
         await world.add(room.sid, "ana")
     await room.say("seen")
     await agrees(node, reader, room.messages)
+
+
+async def test_when_all_return_at_once_others_get_their_turn_between_them(node: Node, room: Room) -> None:
+    """However many are read to, no more than a few of them between two turns of the event loop."""
+    await room.say(*(f"message {n}" for n in range(30)))
+    readers = [node.reader(identity) for identity in ("ana", "ben", "eve") for _ in range(40)]
+    for reader in readers:
+        reader.mirrors[room.messages] = Mirror(room.messages, "list", -1, {})
+    returning = [asyncio.create_task(reader.subscribe(room.messages)) for reader in readers]
+    steps, before = [], 0
+    while not all(task.done() for task in returning):
+        await asyncio.sleep(0)
+        done = sum(bool(reader.established) for reader in readers)
+        steps.append(done - before)
+        before = done
+    assert sum(steps) == len(readers)
+    assert max(steps) <= AT_ONCE
+    for reader in readers:
+        await agrees(node, reader, room.messages)
 
 
 # --- the end of an object

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Protocol
 
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 REPLAY_EVENTS = 500
 """About how many missed events are read at a time; the reader takes them before more are read."""
 EVENTS_IN_A_FRAME = 50
+FRAME_BYTES = 256 * 1024
+"""About how much one notification of a replay holds; a single event may be more."""
 SETTLED_IN_A_FRAME = 100
 ENOUGH_WAITING_BYTES = 256 * 1024
 """With more than this unsent, a replay waits for the reader."""
@@ -138,16 +140,20 @@ class Following:
         """As many of the requests as a bounded reading holds, at least one; all of it one snapshot."""
         read: list[_Read] = []
         left = REPLAY_EVENTS
-        async with self._turns, self._database.snapshot() as connection:
-            views = await Catalogue(connection, caller, self._base_url).open_many([r.object_sid for r in requests])
-            for request in requests:
-                view, replay = views.get(request.object_sid), None
-                if view is not None and request.last_event_id is not None and request.last_event_id < view.last_event:
-                    replay = await view.replay(connection, max(-1, request.last_event_id), REPLAY_EVENTS)
-                    left -= len(replay.events)
-                read.append(_Read(request, view, replay))
-                if left <= 0:
-                    break
+        async with self._turns:
+            # The embedded database answers without a pause: those whose turn it is would all be read to in one go.
+            await asyncio.sleep(0)
+            async with self._database.snapshot() as connection:
+                views = await Catalogue(connection, caller, self._base_url).open_many([r.object_sid for r in requests])
+                for request in requests:
+                    sid, after = request.object_sid, request.last_event_id
+                    view, replay = views.get(sid), None
+                    if view is not None and after is not None and after < view.last_event:
+                        replay = await view.replay(connection, max(-1, after), REPLAY_EVENTS)
+                        left -= len(replay.events)
+                    read.append(_Read(request, view, replay))
+                    if left <= 0:
+                        break
         return read
 
     async def missed(self, sid: str, after: int) -> Missed | None:
@@ -179,9 +185,20 @@ async def _send(reader: Reader, replay: Replay, correlation_id: int) -> None:
     for event_type, run in groupby(replay.events, key=_event_type):
         events = [event.event for event in run]
         for start in range(0, len(events), EVENTS_IN_A_FRAME):
-            await let_read(reader)
-            body = sync.replay_body(event_type, correlation_id, events[start : start + EVENTS_IN_A_FRAME])
-            reader.notify(sync.REPLAY_EVENT, body)
+            for body in _bodies(event_type, correlation_id, events[start : start + EVENTS_IN_A_FRAME]):
+                await let_read(reader)
+                reader.notify(sync.REPLAY_EVENT, body)
+
+
+def _bodies(event_type: str, correlation_id: int, events: Sequence[sync.Event]) -> Iterator[bytes]:
+    """One notification, or as many as keep it from being too large to wait for a slow reader."""
+    body = sync.replay_body(event_type, correlation_id, events)
+    if len(body) <= FRAME_BYTES or len(events) == 1:
+        yield body
+        return
+    half = len(events) // 2
+    yield from _bodies(event_type, correlation_id, events[:half])
+    yield from _bodies(event_type, correlation_id, events[half:])
 
 
 async def let_read(reader: Reader) -> None:

@@ -50,8 +50,8 @@ class SendQueue:
     """The frames that one transport has yet to take, in order; frames put first overtake the others.
 
     Never holds more than ``limit_bytes``, what the transport has buffered included. A frame beyond that empties the
-    queue for good and calls ``on_overflow``, once. One that is larger by itself is taken when nothing waits, and does
-    not count against what comes behind it: the peer has asked for it, and would ask again.
+    queue for good and calls ``on_overflow``, once. Only when less than half of that waits is any frame taken, and then
+    it does not count against what comes behind it: the peer has asked for something large, and would ask again.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class SendQueue:
         # At most this many bytes wait in the transport. It only drains between our writes, so the
         # transport is asked again only when this bound would mean an overflow.
         self._buffered = 0
-        # A frame larger than the limit that has not left yet.
+        # The size of a frame that was taken beyond the limit and has not left yet.
         self._excess = 0
         self._paused = False
 
@@ -156,7 +156,7 @@ class SendQueue:
         self._buffered = self._outlet.get_write_buffer_size()
         waiting = self._queued + self._buffered
         if waiting <= self._limit:
-            self._excess = 0 if waiting else queued
+            self._excess = queued - self._queued if waiting <= self._limit // 2 else 0
         if queued + self._buffered <= self._limit + self._excess:
             return False
         on_overflow = self._on_overflow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import DOCUMENT_NOT_FOUND
-from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid
+from tertulia.server.domain.sync import ObjectKind, conversation_object_name
 from tertulia.server.domain.values import millisecond
 from tertulia.server.storage.database import Connection
 from tertulia.wire.sync import (
@@ -29,16 +29,7 @@ class DocumentView(View):
     missing = DOCUMENT_NOT_FOUND
 
     def __init__(self, conversation: Conversation, base_url: str) -> None:
-        super().__init__(
-            sid=object_sid(self.kind, conversation.sid),
-            name=conversation_object_name(self.kind, conversation.sid),
-            account_sid=conversation.account_sid,
-            service_sid=conversation.service_sid,
-            last_event=conversation.document_event,
-            created_at=conversation.created_at,
-            updated_at=conversation.updated_at,
-            base_url=base_url,
-        )
+        super().__init__(conversation, conversation.document_event, base_url)
         self._conversation = conversation
 
     def data(self) -> DocumentData:

@@ -6,7 +6,7 @@ from functools import partial
 
 from tertulia.server.domain.errors import MAP_NOT_FOUND
 from tertulia.server.domain.participants import Participant
-from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid, user_object_name
+from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid
 from tertulia.server.domain.users import User
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.memberships import Memberships
@@ -23,16 +23,7 @@ class MembershipsView(MapView):
     missing = MAP_NOT_FOUND
 
     def __init__(self, user: User, base_url: str) -> None:
-        super().__init__(
-            sid=object_sid(self.kind, user.sid),
-            name=user_object_name(self.kind, user.service_sid, user.identity),
-            account_sid=user.account_sid,
-            service_sid=user.service_sid,
-            last_event=user.conversations_event,
-            created_at=user.created_at,
-            updated_at=user.updated_at,
-            base_url=base_url,
-        )
+        super().__init__(user, user.conversations_event, base_url)
         self._user_sid = user.sid
         self._base_url = base_url
 

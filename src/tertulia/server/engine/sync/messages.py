@@ -7,7 +7,7 @@ from functools import partial
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import LIST_NOT_FOUND
 from tertulia.server.domain.messages import Message
-from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid
+from tertulia.server.domain.sync import ObjectKind
 from tertulia.server.domain.values import millisecond
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.messages import Messages
@@ -23,16 +23,7 @@ class MessagesView(ListView):
     missing = LIST_NOT_FOUND
 
     def __init__(self, conversation: Conversation, base_url: str) -> None:
-        super().__init__(
-            sid=object_sid(self.kind, conversation.sid),
-            name=conversation_object_name(self.kind, conversation.sid),
-            account_sid=conversation.account_sid,
-            service_sid=conversation.service_sid,
-            last_event=conversation.messages_event,
-            created_at=conversation.created_at,
-            updated_at=conversation.newest_at or conversation.created_at,
-            base_url=base_url,
-        )
+        super().__init__(conversation, conversation.messages_event, base_url, updated_at=conversation.newest_at)
         self._conversation = conversation
 
     def added(self, message: Message) -> ObjectEvent:

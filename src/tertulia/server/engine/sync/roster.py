@@ -9,7 +9,7 @@ from msgspec import UNSET
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import MAP_NOT_FOUND
 from tertulia.server.domain.participants import Participant
-from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid, user_object_name
+from tertulia.server.domain.sync import ObjectKind, user_object_name
 from tertulia.server.domain.values import millisecond
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
@@ -25,16 +25,7 @@ class RosterView(MapView):
     missing = MAP_NOT_FOUND
 
     def __init__(self, conversation: Conversation, base_url: str) -> None:
-        super().__init__(
-            sid=object_sid(self.kind, conversation.sid),
-            name=conversation_object_name(self.kind, conversation.sid),
-            account_sid=conversation.account_sid,
-            service_sid=conversation.service_sid,
-            last_event=conversation.roster_event,
-            created_at=conversation.created_at,
-            updated_at=conversation.updated_at,
-            base_url=base_url,
-        )
+        super().__init__(conversation, conversation.roster_event, base_url)
         self._conversation = conversation
 
     def added(self, participant: Participant) -> ObjectEvent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tertulia.server.domain.errors import MAP_NOT_FOUND
-from tertulia.server.domain.sync import ObjectKind, object_sid, user_object_name
+from tertulia.server.domain.sync import ObjectKind
 from tertulia.server.domain.users import ATTRIBUTES_ITEM, FRIENDLY_NAME_ITEM, INFO_CREATED, User
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
@@ -20,16 +20,7 @@ class UserInfoView(MapView):
     missing = MAP_NOT_FOUND
 
     def __init__(self, user: User, base_url: str) -> None:
-        super().__init__(
-            sid=object_sid(self.kind, user.sid),
-            name=user_object_name(self.kind, user.service_sid, user.identity),
-            account_sid=user.account_sid,
-            service_sid=user.service_sid,
-            last_event=user.info_event,
-            created_at=user.created_at,
-            updated_at=user.updated_at,
-            base_url=base_url,
-        )
+        super().__init__(user, user.info_event, base_url)
         self._user = user
 
     def updated(self, key: str) -> ObjectEvent:

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET
 
+from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import Row
-from tertulia.server.domain.sync import ObjectKind
+from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid, user_object_name
+from tertulia.server.domain.users import User
 from tertulia.server.domain.values import millisecond
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
@@ -57,25 +59,21 @@ class View(ABC):
     """How its absence is told."""
 
     def __init__(
-        self,
-        *,
-        sid: str,
-        name: str,
-        account_sid: str,
-        service_sid: str,
-        last_event: int,
-        created_at: int,
-        updated_at: int,
-        base_url: str,
+        self, owner: Conversation | User, last_event: int, base_url: str, *, updated_at: int | None = None
     ) -> None:
-        self.sid = sid
-        self.name = name
-        self.account_sid = account_sid
-        self.service_sid = service_sid
+        self.owner = owner
+        self.sid = object_sid(self.kind, owner.sid)
         self.last_event = last_event
-        self.created_at = created_at
-        self.updated_at = updated_at
-        self.url = object_url(base_url, service_sid, self.plural, sid)
+        self.updated_at = owner.updated_at if updated_at is None else updated_at
+        self.url = object_url(base_url, owner.service_sid, self.plural, self.sid)
+
+    @property
+    def name(self) -> str:
+        """The unique name it is opened by."""
+        owner = self.owner
+        if isinstance(owner, User):
+            return user_object_name(self.kind, owner.service_sid, owner.identity)
+        return conversation_object_name(self.kind, owner.sid)
 
     def root(self, items: list[Item] | None = None) -> ObjectRoot:
         """The answer to opening the object."""
@@ -83,14 +81,14 @@ class View(ABC):
         return ObjectRoot(
             sid=self.sid,
             unique_name=self.name,
-            account_sid=self.account_sid,
-            service_sid=self.service_sid,
+            account_sid=self.owner.account_sid,
+            service_sid=self.owner.service_sid,
             created_by="system",
             url=self.url,
             links=ObjectLinks(f"{self.url}/Items") if data is None else UNSET,
             revision=revision(self.last_event),
             last_event_id=self.last_event,
-            date_created=millisecond(self.created_at),
+            date_created=millisecond(self.owner.created_at),
             date_updated=millisecond(self.updated_at),
             data=UNSET if data is None else data,
             items=UNSET if items is None else items,
