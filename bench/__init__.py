@@ -9,4 +9,5 @@ Reading order:
 * ``rest``: account requests over pipelined connections
 * ``client``: one realtime client, as fast as it can be; ``crowd``: people, rooms, and the SDK's way of logging in
 * ``fanout``, ``pairs``, ``history``, ``idle``, ``start``, ``storm``, ``slow``: the scenarios
+* ``floor``: what the machine allows at best
 """

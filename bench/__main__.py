@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from . import fanout, history, idle, machine, pairs, server, slow, start, storm
+from . import fanout, floor, history, idle, machine, pairs, server, slow, start, storm
 from .measure import Mark, Run, Scenario
 
 LIMIT_S = 60.0
@@ -35,6 +35,8 @@ SCENARIOS = (
         (_PACED, Mark("p50_ms", at_most=3), Mark("p99_ms", at_most=10)),
     ),
     Scenario("paced_1000", partial(fanout.paced, members=1000), (_PACED,)),
+    Scenario("floor_100", partial(floor.paced, members=100)),
+    Scenario("floor_1000", partial(floor.paced, members=1000)),
     Scenario("pairs_250", partial(pairs.pairs, rooms=250), (Mark("messages_per_cpu_s", at_least=3000), _NONE_LOST)),
     Scenario("history", history.history, (Mark("pages_per_cpu_s", at_least=2500),)),
     Scenario("idle_1000", partial(idle.idle, connections=1000), (_SMALL, _LOGIN, _NONE_LOST)),

@@ -71,10 +71,8 @@ class Server:
         return self.process.pid
 
     def cpu_s(self) -> float:
-        """User and system time of all its threads until now, as the operating system counts it."""
-        # The name in brackets may hold blanks.
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Its processor time until now."""
+        return cpu_s(self.pid)
 
     def rss_kib(self) -> int:
         """Its resident memory."""
@@ -103,6 +101,13 @@ class Server:
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of all threads of a process until now, as the operating system counts it."""
+    # The name in brackets may hold blanks.
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def raise_file_limit() -> None:

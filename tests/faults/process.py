@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ AUTH_TOKEN, SECRET = "4" * 32, "5" * 32
 PATIENCE_S = 20.0
 
 _SERVE = "import sys; from tertulia.cli.main import main; sys.exit(main())"
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_so():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.005)
 
 
 class ServerProcess:

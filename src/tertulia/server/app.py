@@ -21,6 +21,7 @@ from typing import TextIO
 
 from tertulia.server import observe
 from tertulia.server.clock import Clock, SystemClock
+from tertulia.server.randomness import Randomness
 from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key_in_file
 from tertulia.server.settings import Bootstrap, Settings
 from tertulia.server.storage import migrate as migrations
@@ -73,10 +74,10 @@ class Installation:
 
 def sid_maker(clock: Clock) -> Callable[[str], str]:
     """Makes SIDs in order of time."""
-    source = SidSource()
+    source, randomness = SidSource(), Randomness()
 
     def new_sid(prefix: str) -> str:
-        return source.new(prefix, clock.now(), os.urandom(10))
+        return source.new(prefix, clock.now(), randomness.draw(10))
 
     return new_sid
 

@@ -24,12 +24,14 @@ from tertulia.server.engine.typing import Typing
 from tertulia.server.engine.unit import Policy
 from tertulia.server.gateway import Http
 from tertulia.server.jobs.housekeeping import Housekeeping
+from tertulia.server.randomness import Randomness
 from tertulia.server.realtime.connection import Connection
 from tertulia.server.realtime.deadlines import Deadlines
 from tertulia.server.realtime.follow import Following
 from tertulia.server.realtime.hub import Hub
 from tertulia.server.realtime.node import Conditions, Envelopes, Node, Route, Tasks
 from tertulia.server.realtime.socket import SocketLimits, socket_class
+from tertulia.server.realtime.turns import Turns
 from tertulia.server.rest import ACCOUNT_API
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Settings
@@ -47,6 +49,9 @@ from tertulia.wire.handshake import Terms
 from tertulia.wire.requests import Reply, Request
 
 log = logging.getLogger(__name__)
+
+TURNS_PER_TICK = 8
+"""How many logins, reads and replays one tick takes on; who writes waits for no more than these."""
 
 WEBSOCKET_PATHS = frozenset({"/v3/wsconnect"})
 
@@ -141,6 +146,8 @@ class Server:
             deadlines=Deadlines(clock),
             envelopes=envelopes,
             tasks=self._tasks,
+            turns=Turns(TURNS_PER_TICK),
+            randomness=Randomness(),
             route=route,
             connections=set(),
         )

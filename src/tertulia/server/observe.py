@@ -17,10 +17,11 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache, lru_cache
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from prometheus_client import (
     CollectorRegistry,
@@ -77,47 +78,48 @@ _masked_word = lru_cache(maxsize=1024)(_masked)
 _WORD_CHARS = 40
 
 
-class _Formatter(logging.Formatter):
-    def facts_of(self, record: logging.LogRecord) -> Iterator[tuple[str, object]]:
-        for variable in _CONTEXT:
-            if value := variable.get():
-                yield variable.name, value
-        for name, value in getattr(record, "facts", {}).items():
-            yield name, masked(value) if isinstance(value, str) else value if _is_plain(value) else masked(str(value))
+Facts = Iterable[tuple[str, object]]
 
-    def event_of(self, record: logging.LogRecord) -> str:
-        return masked(record.getMessage())
 
-    def trace_of(self, record: logging.LogRecord) -> str:
-        return masked(self.formatException(record.exc_info)) if record.exc_info and record.exc_info[0] else ""
+class _Formatter(logging.Formatter, ABC):
+    """From a record to a line; masks whatever a library or an exception may have put into it."""
 
-    def moment_of(self, record: logging.LogRecord) -> str:
-        return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+    def format(self, record: logging.LogRecord) -> str:
+        facts = [
+            (name, masked(value) if isinstance(value, str) else value if _is_plain(value) else masked(str(value)))
+            for name, value in getattr(record, "facts", {}).items()
+        ]
+        trace = masked(self.formatException(record.exc_info)) if record.exc_info and record.exc_info[0] else ""
+        event = masked(record.getMessage())
+        return self.line(record.created, record.levelname, record.name, event, [*context(), *facts], trace)
+
+    @abstractmethod
+    def line(self, at: float, level: str, logger: str, event: str, facts: Facts, trace: str = "") -> str: ...
+
+
+def context() -> Facts:
+    """Who and where, as far as it is known."""
+    return [(variable.name, value) for variable in _CONTEXT if (value := variable.get())]
 
 
 class TextFormatter(_Formatter):
     """One line for people: moment, level, event, facts. A traceback follows on lines of its own."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        facts = "".join(f" {name}={_word(value)}" for name, value in self.facts_of(record))
-        event = self.event_of(record).replace("\n", "\\n").replace("\r", "\\r")
-        line = f"{self.moment_of(record)} {record.levelname:<7} {event}{facts}"
-        trace = self.trace_of(record)
+    def line(self, at: float, level: str, logger: str, event: str, facts: Facts, trace: str = "") -> str:
+        words = "".join([f" {name}={_word(value)}" for name, value in facts])
+        if "\n" in event or "\r" in event:
+            event = event.replace("\n", "\\n").replace("\r", "\\r")
+        line = f"{_moment(at)} {level:<7} {event}{words}"
         return f"{line}\n{trace}" if trace else line
 
 
 class JsonFormatter(_Formatter):
     """One JSON object a line."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        entry: dict[str, object] = {
-            "at": self.moment_of(record),
-            "level": record.levelname.lower(),
-            "event": self.event_of(record),
-            "logger": record.name,
-        }
-        entry.update((name, value) for name, value in self.facts_of(record) if name not in entry)
-        if trace := self.trace_of(record):
+    def line(self, at: float, level: str, logger: str, event: str, facts: Facts, trace: str = "") -> str:
+        entry: dict[str, object] = {"at": _moment(at), "level": level.lower(), "event": event, "logger": logger}
+        entry.update((name, value) for name, value in facts if name not in entry)
+        if trace:
             entry["trace"] = trace
         return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
 
@@ -131,10 +133,15 @@ class _TickHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._lines.append(self.format(record))
+            line = self.format(record)
         except Exception:  # as every handler: what cannot be written must not stop the work
             self.handleError(record)
-        if record.levelno >= logging.WARNING or len(self._lines) >= _LINES_AT_ONCE:
+        else:
+            self.put(line, at_once=record.levelno >= logging.WARNING)
+
+    def put(self, line: str, *, at_once: bool = False) -> None:
+        self._lines.append(line)
+        if at_once or len(self._lines) >= _LINES_AT_ONCE:
             self.flush()
         elif len(self._lines) == 1:
             self._flush_soon()
@@ -156,10 +163,22 @@ class _TickHandler(logging.StreamHandler[TextIO]):
 _LINES_AT_ONCE = 200
 
 
+class _Direct(NamedTuple):
+    """The way of a line that needs no record, since nobody but us looks at it."""
+
+    handler: _TickHandler
+    formatter: _Formatter
+
+
+_direct: _Direct | None = None
+
+
 def configure(level: str = "info", format: str = "text", stream: TextIO | None = None) -> None:
     """Log lines of the whole process go to ``stream`` (standard error) from here on, and nowhere else."""
+    global _direct
     handler = _TickHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    formatter = JsonFormatter() if format == "json" else TextFormatter()
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -167,6 +186,25 @@ def configure(level: str = "info", format: str = "text", stream: TextIO | None =
     # No line says from which place in the code, thread or process it comes, so nobody need find out.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    _direct = _Direct(handler, formatter)
+
+
+def info(log: logging.Logger, event: str, **facts: str | float | None) -> None:
+    """As ``log.info(event, extra=fields(...))``, at a fifth of its price: for what is said of every request.
+
+    Only for facts that are words of our own and numbers: they are not masked.
+    """
+    if not log.isEnabledFor(logging.INFO):
+        return
+    if _direct is None or logging.root.handlers != [_direct.handler]:
+        log.info(event, extra=fields(**facts))  # somebody else listens too
+        return
+    line = _direct.formatter.line(time.time(), "INFO", log.name, event, [*context(), *facts.items()])
+    _direct.handler.put(line)
+
+
+def _moment(at: float) -> str:
+    return f"{_second(int(at))}.{int(at % 1 * 1000):03d}Z"
 
 
 @lru_cache(maxsize=8)

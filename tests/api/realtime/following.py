@@ -68,11 +68,17 @@ class HesitantDatabase:
         self.pauses: Callable[[], int] = lambda: 0
         """How many turns of the event loop a reading takes, before and after it."""
         self.delays: Callable[[], int] | None = None
-        """How many steps of a story happen between a reading and its use."""
+        """How many steps of a story happen before a reading, and between it and its use."""
         self._step = 0
         self._delayed: list[tuple[int, asyncio.Future[None]]] = []
         self._gate: Gate | None = None
         self.failures = 0
+
+    async def _delay(self) -> None:
+        if self.delays is not None and (steps := self.delays()):
+            future = asyncio.get_running_loop().create_future()
+            self._delayed.append((self._step + steps, future))
+            await future
 
     def step(self) -> None:
         """A step of the story has happened."""
@@ -104,6 +110,7 @@ class HesitantDatabase:
     async def snapshot(self) -> AsyncIterator[Connection]:
         for _ in range(self.pauses()):
             await asyncio.sleep(0)
+        await self._delay()
         if self.failures:
             self.failures -= 1
             raise StorageUnavailable("the disk is on fire")
@@ -113,10 +120,7 @@ class HesitantDatabase:
         if gate is not None:
             gate.reached.set()
             await gate.opened.wait()
-        if self.delays is not None and (steps := self.delays()):
-            future = asyncio.get_running_loop().create_future()
-            self._delayed.append((self._step + steps, future))
-            await future
+        await self._delay()
         for _ in range(self.pauses()):
             await asyncio.sleep(0)
 

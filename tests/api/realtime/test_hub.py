@@ -154,9 +154,12 @@ async def test_a_repair_reads_once_however_many_wait_for_it(node: Node, room: Ro
 async def test_what_happens_during_a_repair_is_not_lost(node: Node, room: Room) -> None:
     reader = node.reader()
     await reader.follow(room.messages)
-    node.database.pauses = lambda: 200
-    node.bus.fate = fates(room.messages, LOSE, DELIVER, LOSE, DELIVER, LOSE, LOSE, DELIVER)
-    await room.say(*"abcdefg")
+    node.bus.fate = fates(room.messages, LOSE, DELIVER, LOSE, DELIVER, REPEAT, LOSE, DELIVER)
+    gate = node.database.gate()
+    await room.say(*"ab")
+    await gate.reached.wait()
+    await room.say(*"cdefg")
+    gate.opened.set()
     await agrees(node, reader, room.messages)
     assert reader.numbers[room.messages] == list(range(7))
 
@@ -205,6 +208,30 @@ async def test_one_who_is_ahead_hears_nothing_twice(node: Node, room: Room) -> N
     await agrees(node, behind, room.messages)
     await agrees(node, ahead, room.messages)
     assert (behind.numbers[room.messages], ahead.numbers[room.messages]) == ([0, 1, 2, 3], [3])
+
+
+async def test_one_who_has_read_less_than_a_repair_reads_once_more(node: Node, room: Room) -> None:
+    """The repair, begun before he came, is further than he; nothing that was published tells him so."""
+    other, reader = node.reader("ben"), node.reader()
+    await other.follow(room.messages)
+    node.bus.fate = fates(room.messages, LOSE, DELIVER, LOSE)
+    steps = iter([2])  # the repair reads late, after all that is said here
+    node.database.delays = lambda: next(steps, 0)
+    await room.say("lost", "seen")
+    await asyncio.sleep(0)
+    async with catching_up(node, reader, room.messages):
+        await room.say("lost as well")
+        node.database.step()
+        node.database.step()
+        await until(lambda: other.numbers.get(room.messages) == [0, 1, 2])
+    await agrees(node, reader, room.messages)
+    assert reader.numbers[room.messages] == [2]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0)
 
 
 # --- catching up

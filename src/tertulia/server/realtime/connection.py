@@ -7,7 +7,6 @@ time (verifying, answering, catching up) as tasks of the node.
 from __future__ import annotations
 
 import logging
-import os
 
 import msgspec
 
@@ -68,7 +67,7 @@ class Connection:
     def __init__(self, node: Node, upgrade: Upgrade) -> None:
         now = node.clock.now()
         self._node = node
-        self._handshake = ServerHandshake(node.terms, os.urandom(16), now)
+        self._handshake = ServerHandshake(node.terms, node.randomness.draw(16), now)
         self._base_url = node.conditions.base_url or f"http://{upgrade.headers.get('host', 'localhost')}"
         self._claims: Claims | None = None
         self._in_flight = 0
@@ -191,6 +190,7 @@ class Connection:
 
     async def _verify(self, token: str) -> None:
         now = self._node.clock.now
+        await self._node.turns.take()
         try:
             claims = await self._node.admit(token)
         except TokenRefused as refusal:
@@ -224,6 +224,7 @@ class Connection:
             if request.method == "GET":
                 # What is read may be large, and much of it asked for at once; it is read no faster than it is taken.
                 await let_read(self)
+                await self._node.turns.take()
                 if not self.is_open:
                     return
             if request.path == SUBSCRIPTIONS_PATH:
@@ -274,4 +275,5 @@ class Connection:
         if command.action == "cancel":
             self._node.following.cancel(self, command.correlation_id, command.requests)
             return
+        await self._node.turns.take()
         await self._node.following.establish(self, user(claims), command.correlation_id, command.requests)

@@ -12,6 +12,7 @@ import msgspec
 
 from tertulia.server.clock import Clock
 from tertulia.server.domain.callers import Caller
+from tertulia.server.randomness import Randomness
 from tertulia.wire import frames, websocket
 from tertulia.wire.handshake import Terms
 from tertulia.wire.requests import Reply, Request
@@ -20,6 +21,7 @@ from tertulia.wire.tokens import Claims
 from .deadlines import Deadlines
 from .follow import Following
 from .hub import Hub
+from .turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     deadlines: Deadlines
     envelopes: Envelopes
     tasks: Tasks
+    turns: Turns
+    """Clients that all come at once are let in, read to and answered a few per tick."""
+    randomness: Randomness
     route: Route
     connections: set[Leaving]
     """Those that are somebody's, to be told when the node stops."""

@@ -71,9 +71,10 @@ class MessageView(msgspec.Struct, frozen=True, gc=False):
     """Only where the path names the service."""
 
     @classmethod
-    def of(cls, message: Message, root: str, is_long: bool) -> MessageView:
+    def of(cls, message: Message, above: str, is_long: bool) -> MessageView:
+        """``above`` is the URL of the conversation's messages, with a slash."""
         # By position: a page of history makes fifty of them.
-        url = f"{root}/Conversations/{message.conversation_sid}/Messages/{message.sid}"
+        url = above + message.sid
         created = second(message.created_at)
         return cls(
             message.sid,
@@ -143,7 +144,7 @@ async def create_message(call: Call, form: CreateMessage) -> MessageView:
             updated_at=moment(form.date_updated, BAD_DATE_UPDATED),
         )
     )
-    return MessageView.of(message, call.root, call.is_long)
+    return _view(message, call)
 
 
 @OPERATIONS.operation("GET", "/Conversations/{conversation}/Messages", query=ListMessages, scopes=BOTH)
@@ -156,15 +157,16 @@ async def list_messages(call: Call) -> MessageList:
     filters = () if order is UNSET else (("Order", order),)
     paging: Paging[Message] = Paging(call, LIST, query, filters=filters, descending=order == DESCENDING)
     read = await call.queries.messages(call.caller, call.service_sid, call.path["conversation"], paging.page)
-    root, is_long = call.root, call.is_long
-    views = [MessageView.of(message, root, is_long) for message in paging.cut(read)]
+    found = paging.cut(read)
+    above, is_long = _above(call, found[0]) if found else "", call.is_long
+    views = [MessageView.of(message, above, is_long) for message in found]
     return MessageList(paging.meta(read, _key), views)
 
 
 @OPERATIONS.operation("GET", "/Conversations/{conversation}/Messages/{message}", scopes=BOTH)
 async def fetch_message(call: Call) -> MessageView:
     """One message, by SID."""
-    return MessageView.of(await _found(call), call.root, call.is_long)
+    return _view(await _found(call), call)
 
 
 @OPERATIONS.operation("POST", "/Conversations/{conversation}/Messages/{message}", UpdateMessage, scopes=BOTH)
@@ -183,7 +185,7 @@ async def update_message(call: Call, form: UpdateMessage) -> MessageView:
             updated_at=moment(form.date_updated, BAD_DATE_UPDATED),
         )
     )
-    return MessageView.of(message, call.root, call.is_long)
+    return _view(message, call)
 
 
 @OPERATIONS.operation("DELETE", "/Conversations/{conversation}/Messages/{message}", status=204, scopes=BOTH)
@@ -199,6 +201,14 @@ async def fetch_channel_metadata(call: Call) -> None:
     """What the channel told about a message; 50530 when it told nothing (rest 7.2)."""
     await _found(call)
     raise CHANNEL_METADATA_NOT_FOUND()
+
+
+def _view(message: Message, call: Call) -> MessageView:
+    return MessageView.of(message, _above(call, message), call.is_long)
+
+
+def _above(call: Call, message: Message) -> str:
+    return f"{call.root}/Conversations/{message.conversation_sid}/Messages/"
 
 
 async def _found(call: Call) -> Message:

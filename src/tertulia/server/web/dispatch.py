@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -13,6 +12,7 @@ import msgspec
 from tertulia.server import observe
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import METHOD_NOT_SUPPORTED, RESOURCE_NOT_FOUND
+from tertulia.server.randomness import Randomness
 from tertulia.wire.requests import Reply, Request
 
 from .errors import known
@@ -43,6 +43,7 @@ class Dispatcher:
         self._public_url = services.settings.server.public_url
         types = {type_ for operation in self.operations for type_ in (operation.form, operation.query) if type_}
         self._readers: dict[type[msgspec.Struct], Reader[Any]] = {type_: Reader(type_) for type_ in types}
+        self._randomness = Randomness()
         self._running = 0
 
     def find(self, method: str, path: str) -> Found | frozenset[str]:
@@ -56,7 +57,7 @@ class Dispatcher:
         answer begin with ``server.public_url``, else ``base_url``, else ``http://`` and the request's host.
         """
         started = time.perf_counter()
-        request_id = f"RQ{os.urandom(16).hex()}"
+        request_id = f"RQ{self._randomness.draw(16).hex()}"
         mark = observe.request_id.set(request_id)
         self._running += 1
         running = self._running
@@ -72,6 +73,9 @@ class Dispatcher:
             observe.request_id.reset(mark)
         seconds = time.perf_counter() - started
         self._told(request_id, request.method, found, reply.status, seconds)
+        if caller is not None:
+            # Inside a connection only the id is of use.
+            return Reply(reply.status, reply.body, (("Twilio-Request-Id", request_id), *reply.headers))
         headers = (
             ("Twilio-Request-Id", request_id),
             ("Twilio-Request-Duration", f"{seconds:.3f}"),
@@ -103,13 +107,13 @@ class Dispatcher:
         """Measured and logged, without anything the caller wrote."""
         name = found.operation.name if isinstance(found, Found) else _UNKNOWN
         observe.request_meter(self._face.name, name).done(status, seconds)
-        if log.isEnabledFor(logging.INFO):
-            facts = observe.fields(
-                request_id=request_id,
-                face=self._face.name,
-                operation=name,
-                method=method if method in _METHODS else "other",
-                status=status,
-                ms=seconds * 1000,
-            )
-            log.info("request.done", extra=facts)
+        observe.info(
+            log,
+            "request.done",
+            request_id=request_id,
+            face=self._face.name,
+            operation=name,
+            method=method if method in _METHODS else "other",
+            status=status,
+            ms=seconds * 1000,
+        )
