@@ -71,6 +71,31 @@ async def test_memory_stays_flat_and_it_comes_back_to_everything(tmp_path: Path)
             peer.cut()
 
 
+async def test_a_client_that_asks_for_much_and_reads_nothing_costs_no_memory(tmp_path: Path) -> None:
+    """Its answers are made when it takes them; none is lost, and it is not dropped for having asked."""
+    async with served(tmp_path) as server:
+        room = await server.room("ana", "eve")
+        sid = "ES" + room[2:]
+        ana = await server.peer("ana")
+        for n in range(50):
+            await ana.send_message(room, f"{n} " + "x" * SIZE)
+        slow = await reluctant(server, "eve")
+        before = server.memory()
+        pages = [asyncio.create_task(slow.get(f"/v3/Lists/{sid}/Items", PageSize=50)) for _ in range(60)]
+        await asyncio.sleep(0)
+        slow.websocket.transport.pause_reading()
+        # Until the server has had time for all of them.
+        for _ in range(20):
+            assert (await ana.get("/Client/v2/Configuration")).http_status == 200
+            await asyncio.sleep(0.01)
+        assert server.memory() - before < 20 * MIB
+        slow.websocket.transport.resume_reading()
+        assert [len((await page)["items"]) for page in pages] == [50] * 60
+        assert "reader_too_slow" not in server.log.read_text()
+        for peer in (ana, slow):
+            await peer.close()
+
+
 async def test_a_client_that_reads_slowly_gets_its_replay_at_its_pace(tmp_path: Path) -> None:
     """What it has missed is more than may wait for it; it is not dropped for that."""
     async with served(tmp_path, realtime_send_queue_bytes=MIB) as server:

@@ -7,8 +7,10 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
 from tertulia.server import observe
 from tertulia.server.observe import fields
@@ -158,3 +160,12 @@ def test_a_tally_shows_as_a_counter() -> None:
 
 def test_the_process_is_measured_too() -> None:
     assert value_of("process_resident_memory_bytes") > 0
+
+
+def test_every_metric_is_counted_somewhere() -> None:
+    folder = Path(observe.__file__).parent
+    source = "".join(path.read_text() for path in folder.rglob("*.py") if path.name != "observe.py")
+    kinds = (observe.Tally, Counter, Gauge, Histogram)
+    metrics = [name for name, value in vars(observe).items() if not name.startswith("_") and isinstance(value, kinds)]
+    assert metrics
+    assert [name for name in metrics if f"observe.{name}." not in source] == []

@@ -220,7 +220,12 @@ async def _run(server: Server, listening: socket.socket, ready: Callable[[], Non
         loop.add_signal_handler(number, stop.set)
     running = asyncio.create_task(gateway.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
-    await gateway.listens.wait()
+    listening_now = asyncio.create_task(gateway.listens.wait())
+    await asyncio.wait({listening_now, running}, return_when=asyncio.FIRST_COMPLETED)
+    listening_now.cancel()
+    if running.done():
+        stopping.cancel()
+        return await running  # it says why it could not start
     # What was made until now stays; the collector need not look at it again (performance 2).
     gc.collect()
     gc.freeze()

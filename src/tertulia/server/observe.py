@@ -283,7 +283,7 @@ _REQUEST_SECONDS = Histogram(
 )
 _COMMAND_SECONDS = Histogram(
     "tertulia_command_seconds",
-    "Time from a command to its commit or refusal, by outcome (done, repeated, refused, failed).",
+    "Time from a command to its commit or refusal, by outcome (done, refused, failed).",
     ["command", "outcome"],
     buckets=_FAST,
     registry=REGISTRY,
@@ -292,7 +292,8 @@ CONNECTIONS = Gauge("tertulia_connections", "WebSocket connections that are open
 SUBSCRIPTIONS = Gauge("tertulia_subscriptions", "Sync objects followed, summed over connections.", registry=REGISTRY)
 CONNECTION_ENDS = Counter(
     "tertulia_connection_ends_total",
-    "WebSocket connections that ended, by reason (client, expired, refused, protocol, slow, silent, shutdown).",
+    "WebSocket connections that ended, by reason (left, lost, refused, expired, revoked, replaced, offloaded,"
+    " malformed, silent, no_init).",
     ["reason"],
     registry=REGISTRY,
 )
@@ -300,7 +301,6 @@ TOKENS_REFUSED = Counter(
     "tertulia_tokens_refused_total", "Access tokens refused, by error code.", ["code"], registry=REGISTRY
 )
 FRAMES_RECEIVED = Tally("tertulia_frames_received_total", "WebSocket messages received.")
-FRAMES_SENT = Tally("tertulia_frames_sent_total", "WebSocket messages handed to the network.")
 BYTES_SENT = Tally("tertulia_bytes_sent_total", "Bytes of WebSocket messages handed to the network.")
 WRITES = Tally("tertulia_writes_total", "Writes to WebSocket connections; one carries all frames of a tick.")
 SYNC_EVENTS = Tally("tertulia_sync_events_total", "Numbered changes of Sync objects published.")
@@ -308,7 +308,7 @@ DELIVERIES = Tally("tertulia_deliveries_total", "Sync events put into the send q
 TYPING = Tally("tertulia_typing_total", "Typing notifications put into the send queue of a connection.")
 REPLAYS = Tally("tertulia_replays_total", "Subscriptions that caught up from the database.")
 REPLAYS_WAITING = Gauge(
-    "tertulia_replays_waiting", "Subscriptions waiting for their turn to catch up.", registry=REGISTRY
+    "tertulia_replays_waiting", "Batches of subscriptions waiting for their turn to catch up.", registry=REGISTRY
 )
 FOLLOW_GAPS = Tally(
     "tertulia_follow_gaps_total", "Gaps in the numbers of a followed object, repaired from the database."
@@ -325,7 +325,9 @@ COMMIT_SECONDS = Histogram(
     "tertulia_commit_seconds", "Time of one commit with its disk sync.", buckets=_FAST, registry=REGISTRY
 )
 STORAGE_FAILURES = Counter(
-    "tertulia_storage_failures_total", "Transactions lost to the disk or the database.", registry=REGISTRY
+    "tertulia_storage_failures_total",
+    "Commits lost to the disk or the database.",
+    registry=REGISTRY,
 )
 MUTATION_REPEATS = Counter(
     "tertulia_mutation_repeats_total",
@@ -365,7 +367,7 @@ class CommandMeter:
         self._by_outcome: dict[str, Histogram] = {}
 
     def done(self, outcome: str, seconds: float) -> None:
-        """One command ended; ``outcome`` is one of done, repeated, refused, failed."""
+        """One command ended; ``outcome`` is one of done, refused, failed."""
         histogram = self._by_outcome.get(outcome)
         if histogram is None:
             histogram = self._by_outcome[outcome] = _COMMAND_SECONDS.labels(self._command, outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,6 +73,18 @@ async def test_everything_is_readable_before_a_conversation_appears_in_somebodys
         item = ana.events_of(map_sid)[-1].body["item_data"]
         for name in (item["channel"], item["messages"], item["roster"]):
             assert (await ana.root(name)).http_status == 200
+
+
+async def test_a_client_that_starts_is_left_in_peace(here: Here) -> None:
+    """realtime 15.32: a connection dropped in its first seconds makes conversations disappear from the client."""
+    rooms = [await here.world.conversation("ana") for _ in range(40)]
+    peer = await here.peer("ana", registrations=None)
+    for room in rooms:
+        await asyncio.gather(*(peer.root(f"{room.sid}.{part}") for part in ("channel", "messages", "roster")))
+        await here.world.send(room.sid, "x" * 10_000)
+        here.pass_time(1)
+    assert (await peer.get("/Client/v2/Configuration")).http_status == 200
+    assert {heard.method for heard in peer.frames} <= {"reply", "notification", "ping"}
 
 
 async def test_a_whole_start_of_the_official_client(here: Here) -> None:

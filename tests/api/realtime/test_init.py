@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import jwt
@@ -14,6 +16,7 @@ import pytest
 from tertulia.server.domain.services import DeleteService
 from tertulia.server.domain.users import DeleteUser
 from tertulia.server.settings import TokensSettings
+from tertulia.server.storage.database import StorageUnavailable
 from tertulia.wire import tokens
 
 from .client import ALL_TYPES, TYPING, frame, registration
@@ -313,6 +316,24 @@ async def test_a_first_init_is_not_turned_away_in_a_crowd(here: Here) -> None:
     peers = await asyncio.gather(*(here.open() for _ in range(100)))
     answers = await asyncio.gather(*(peer.init(here.token(f"user-{n}")) for n, peer in enumerate(peers)))
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_a_database_in_trouble_is_not_the_tokens_fault(here: Here, caplog: pytest.LogCaptureFixture) -> None:
+    """realtime 5.1: not 401, which would be for good; the client tries again."""
+    await here.world.connect("ana")
+    peer = await here.open()
+    connected = await here.peer("ben")
+    async with AsyncExitStack() as stack:
+        with contextlib.suppress(StorageUnavailable):
+            while True:
+                await stack.enter_async_context(here.world.database.snapshot())
+        answer = await peer.init(here.token("ana"))
+        assert (answer.status, answer.error_code) == (503, 20503)
+        update = await connected.update(here.token("ben", ttl_s=1000))
+        assert (update.status, update.error_code) == (503, 20503)
+    assert not any(record.exc_info for record in caplog.records)
+    assert (await (await here.open()).init(here.token("ana"))).status == 200
+    assert (await connected.get("/Client/v2/Configuration")).http_status == 200
 
 
 async def test_short_tokens_connect_where_the_operator_allows_them(start: Start) -> None:

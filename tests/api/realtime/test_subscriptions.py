@@ -146,7 +146,7 @@ async def test_batches_of_one_connection_are_settled_in_order(here: Here, room: 
 
 
 async def test_what_was_missed_comes_in_order_then_the_word_then_what_happens(here: Here, room: Room) -> None:
-    """realtime 15.12"""
+    """realtime 15.12, 15.13"""
     await room.say(*"abc")
     peer = await here.peer()
     seen = (await peer.root(f"{room.sid}.messages"))["last_event_id"]
@@ -313,6 +313,34 @@ async def test_nothing_is_lost_or_repeated_while_clients_come_and_go(here: Here,
     finally:
         stop.set()
         await talking
+
+
+async def test_pages_of_items_tell_where_the_collection_begins_and_ends(here: Here, room: Room) -> None:
+    """realtime 15.15, 15.16: in the direction of the query, also for one that begins in the middle."""
+    await room.say(*"abcde")
+    peer = await here.peer()
+    items = f"/v3/Lists/{room.messages}/Items"
+    for params, expected in (
+        ({"PageSize": 5}, ([0, 1, 2, 3, 4], False, False)),
+        ({"PageSize": 2}, ([0, 1], False, True)),
+        ({"PageSize": 2, "From": 2}, ([2, 3], True, True)),
+        ({"PageSize": 2, "From": 3}, ([3, 4], True, False)),
+        ({"PageSize": 2, "Order": "desc"}, ([4, 3], False, True)),
+        ({"PageSize": 2, "Order": "desc", "From": 1}, ([1, 0], True, False)),
+        ({"Index": 3}, ([3], False, False)),
+        ({"Index": 9}, ([], False, False)),
+    ):
+        page = (await peer.get(items, **params)).json
+        assert [item["index"] for item in page["items"]] == expected[0], params
+        tokens = [page["meta"][name] for name in ("previous_token", "next_token")]
+        if "Index" not in params:
+            assert [token is not None for token in tokens] == list(expected[1:]), params
+        assert all("=" not in token for token in tokens if token)
+    page = (await peer.get(items, PageSize=2)).json
+    page = (await peer.get(items, PageToken=page["meta"]["next_token"])).json
+    assert [item["index"] for item in page["items"]] == [2, 3]
+    page = (await peer.get(items, PageToken=page["meta"]["previous_token"])).json
+    assert [item["index"] for item in page["items"]] == [0, 1]
 
 
 # --- again, and no more

@@ -104,7 +104,7 @@ async def test_the_same_token_again_is_fine_and_warned_of_once(here: Here) -> No
     [("word", 401, 20101), ("expired", 401, 20104), ("short", 401, 20156), ("service", 403, 20403)],
 )
 async def test_a_bad_update_is_refused_and_the_connection_goes_on_with_its_old_token(
-    here: Here, defect: str, status: int, code: int
+    here: Here, defect: str, status: int, code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     peer = await connected(here, ttl_s=600)
     token = {
@@ -113,8 +113,10 @@ async def test_a_bad_update_is_refused_and_the_connection_goes_on_with_its_old_t
         "short": here.token(ttl_s=100),
         "service": here.token(service_sid="IS" + "0" * 32),
     }[defect]
-    answer = await peer.update(token)
+    with caplog.at_level("INFO"):
+        answer = await peer.update(token)
     assert (answer.status, answer.error_code) == (status, code)
+    assert [record.message for record in caplog.records if "refused" in record.message] == ["connection.update_refused"]
     assert (await peer.get(CONFIGURATION)).http_status == 200
     await pass_awake(here, peer, 595)
     assert (await peer.get(CONFIGURATION)).http_status == 200

@@ -109,6 +109,7 @@ class Engine:
         if caller.mutation_id is not None:
             stored = await unit.mutations.find(caller.key, caller.mutation_id)
             if stored is not None:
+                observe.MUTATION_REPEATS.inc()
                 return _answer_again(rule, name, stored), None
         scene = await rule.enter(unit, command)
         need = unmet(rule.needs, caller, command, scene)

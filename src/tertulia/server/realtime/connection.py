@@ -11,7 +11,8 @@ import logging
 import msgspec
 
 from tertulia.server import observe
-from tertulia.server.domain.errors import BAD_PARAMETER, SYNC_READ_ONLY, TOO_MANY_REQUESTS, TertuliaError
+from tertulia.server.domain.errors import BAD_PARAMETER, SYNC_READ_ONLY, TOO_MANY_REQUESTS, UNAVAILABLE, TertuliaError
+from tertulia.server.storage.database import StorageError
 from tertulia.server.web.auth import user
 from tertulia.wire import frames, requests, sync, websocket
 from tertulia.wire.frames import Backoff, Frame, MalformedFrame
@@ -195,13 +196,21 @@ class Connection:
             claims = await self._node.admit(token)
         except TokenRefused as refusal:
             observe.TOKENS_REFUSED.labels(str(refusal.code)).inc()
-            self._run(self._handshake.refuse(refusal.status, refusal.code, str(refusal), now()))
+            self._refuse(refusal.status, refusal.code, str(refusal))
         except TertuliaError as error:
             # Our trouble, not the token's: the client tries again (realtime 5.1).
-            backoff = Backoff(1000, 5000) if error.status == 429 else None
-            self._run(self._handshake.refuse(error.status, error.code, error.message, now(), backoff))
+            self._refuse(error.status, error.code, error.message, Backoff(1000, 5000) if error.status == 429 else None)
+        except StorageError as trouble:
+            log.warning("connection.unavailable", extra=observe.fields(why=str(trouble)))
+            unavailable = UNAVAILABLE()
+            self._refuse(unavailable.status, unavailable.code, unavailable.message)
         else:
             self._run(self._handshake.accept(claims, now()))
+
+    def _refuse(self, status: int, code: int, message: str, backoff: Backoff | None = None) -> None:
+        if self.is_open:
+            log.info("connection.update_refused", extra=observe.fields(status=status, code=code))
+        self._run(self._handshake.refuse(status, code, message, self._node.clock.now(), backoff))
 
     # --- requests
 
@@ -222,9 +231,10 @@ class Connection:
             assert wrapped is not None, "only frames with a request come here"
             request = requests.from_http_request(wrapped, frame.payload, frame.header.payload_type)
             if request.method == "GET":
-                # What is read may be large, and much of it asked for at once; it is read no faster than it is taken.
-                await let_read(self)
                 await self._node.turns.take()
+                # What is read may be large, and much of it asked for at once; it is read no faster than it is taken.
+                # Nothing may come between this look and the reading, or all that wait would pass it together.
+                await let_read(self)
                 if not self.is_open:
                     return
             if request.path == SUBSCRIPTIONS_PATH:

@@ -20,7 +20,7 @@ from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.sync import parse_object_sid
 from tertulia.server.engine.sync.catalogue import MISSING, Catalogue
 from tertulia.server.engine.sync.views import Replay, View
-from tertulia.server.storage.database import Database, StorageError
+from tertulia.server.storage.database import Connection, Database, StorageError
 from tertulia.wire import sync
 from tertulia.wire.sync import Canceled, Established, ObjectEvent, SubscriptionFailed, SubscriptionRequest, SyncFailure
 
@@ -138,22 +138,31 @@ class Following:
 
     async def _read(self, caller: Caller, requests: Sequence[SubscriptionRequest]) -> list[_Read]:
         """As many of the requests as a bounded reading holds, at least one; all of it one snapshot."""
-        read: list[_Read] = []
-        left = REPLAY_EVENTS
-        async with self._turns:
+        with observe.REPLAYS_WAITING.track_inprogress():
+            await self._turns.acquire()
+        try:
             # The embedded database answers without a pause: those whose turn it is would all be read to in one go.
             await asyncio.sleep(0)
             async with self._database.snapshot() as connection:
-                views = await Catalogue(connection, caller, self._base_url).open_many([r.object_sid for r in requests])
-                for request in requests:
-                    sid, after = request.object_sid, request.last_event_id
-                    view, replay = views.get(sid), None
-                    if view is not None and after is not None and after < view.last_event:
-                        replay = await view.replay(connection, max(-1, after), REPLAY_EVENTS)
-                        left -= len(replay.events)
-                    read.append(_Read(request, view, replay))
-                    if left <= 0:
-                        break
+                return await self._read_some(connection, caller, requests)
+        finally:
+            self._turns.release()
+
+    async def _read_some(
+        self, connection: Connection, caller: Caller, requests: Sequence[SubscriptionRequest]
+    ) -> list[_Read]:
+        read: list[_Read] = []
+        left = REPLAY_EVENTS
+        views = await Catalogue(connection, caller, self._base_url).open_many([r.object_sid for r in requests])
+        for request in requests:
+            sid, after = request.object_sid, request.last_event_id
+            view, replay = views.get(sid), None
+            if view is not None and after is not None and after < view.last_event:
+                replay = await view.replay(connection, max(-1, after), REPLAY_EVENTS)
+                left -= len(replay.events)
+            read.append(_Read(request, view, replay))
+            if left <= 0:
+                break
         return read
 
     async def missed(self, sid: str, after: int) -> Missed | None:

@@ -173,7 +173,9 @@ class Hub:
         if entry.catching is None:
             entry.catching = {}
         caught = entry.catching[follower] = Caught()
-        follower.followed.add(sid)
+        if sid not in follower.followed:
+            follower.followed.add(sid)
+            observe.SUBSCRIPTIONS.inc()
         return caught
 
     def go_live(self, follower: Follower, sid: str, caught: Caught, number: int) -> bool:
@@ -212,7 +214,9 @@ class Hub:
 
     def leave(self, follower: Follower, sid: str) -> None:
         """The follower follows the object no longer."""
-        follower.followed.discard(sid)
+        if sid in follower.followed:
+            follower.followed.discard(sid)
+            observe.SUBSCRIPTIONS.dec()
         entry = self._entries.get(sid)
         if entry is None:
             return

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from tertulia.server import observe
+
 
 class Outlet(Protocol):
     """The part of `asyncio.WriteTransport` that a queue needs."""
@@ -145,7 +147,10 @@ class SendQueue:
             return
         self._frames = None
         self._first = self._queued = 0
-        self._outlet.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        block = frames[0] if len(frames) == 1 else b"".join(frames)
+        observe.WRITES.count += 1
+        observe.BYTES_SENT.count += len(block)
+        self._outlet.write(block)
         # The write may have ended the connection, and with it this queue.
         if self._outlet is not None:
             self._buffered = self._outlet.get_write_buffer_size()

@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol, cast
 
 import msgspec
 
+from tertulia.server import observe
 from tertulia.wire import websocket
 from tertulia.wire.websocket import Closed, Event, Failed, FrameReader, Message, Ping, Upgrade, UpgradeRefused
 
@@ -254,11 +255,14 @@ class Socket(asyncio.Protocol):
 
     def _overflow(self) -> None:
         # The peer comes back and catches up.
-        log.warning("socket.reader_too_slow", extra={"peer": self.peer, "limit_bytes": self._terms.limits.queue_bytes})
+        observe.SEND_QUEUE_OVERFLOWS.count += 1
+        log.warning(
+            "socket.reader_too_slow", extra=observe.fields(peer=self.peer, limit_bytes=self._terms.limits.queue_bytes)
+        )
         self.abort()
 
     def _handler_failed(self, place: str) -> None:
-        log.error("socket.handler_failed", exc_info=True, extra={"peer": self.peer, "place": place})
+        log.error("socket.handler_failed", exc_info=True, extra=observe.fields(peer=self.peer, place=place))
         self.close(websocket.INTERNAL_ERROR, "internal error")
 
 

@@ -22,11 +22,14 @@ import contextlib
 import itertools
 import queue
 import threading
+import time
 from collections import deque
 from types import TracebackType
 from typing import Final
 
 import apsw
+
+from tertulia.server import observe
 
 from .database import StatementFailed, StorageUnavailable
 from .sqlite_statements import OVER, Counts, SqliteConnection, failure_of
@@ -189,6 +192,7 @@ class Writer:
 
     def lost(self, error: Exception) -> StorageUnavailable:
         """The whole batch is gone, or has to go: tell everyone in it."""
+        observe.STORAGE_FAILURES.inc()
         failure = f"the transaction was lost: {type(error).__name__}: {error}"
         if self._connection.in_transaction:
             with contextlib.suppress(apsw.Error):  # SQLite leaves the transaction even when it reports an error
@@ -221,15 +225,19 @@ class Writer:
         execute = self._connection.execute
         while (batch := self._work.get()) is not None:
             failure: Exception | None = None
+            started = time.perf_counter()
             try:
                 execute("COMMIT")
             except (apsw.Error, MemoryError) as error:
                 failure = error
+            took_s = time.perf_counter() - started
             with contextlib.suppress(RuntimeError):  # the loop was closed before the database
-                self._loop.call_soon_threadsafe(self._committed, batch, failure)
+                self._loop.call_soon_threadsafe(self._committed, batch, failure, took_s)
 
-    def _committed(self, batch: _Batch, error: Exception | None) -> None:
+    def _committed(self, batch: _Batch, error: Exception | None, took_s: float) -> None:
         self._committing = False
+        observe.COMMIT_SECONDS.observe(took_s)
+        observe.COMMIT_BATCH.observe(len(batch.left))
         if error is None:
             self._counts.commits += 1
             batch.settle(None)

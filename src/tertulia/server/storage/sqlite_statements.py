@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import apsw
 
+from tertulia.server import observe
+
 from .database import Row, StatementFailed, StorageError, StorageUnavailable, UniqueViolation
 
 _SUBSET = re.compile(
@@ -143,6 +145,7 @@ class SqliteConnection:
             kind = StorageUnavailable if isinstance(self.failure, StorageUnavailable) else StatementFailed
             raise kind(f"no statement is taken any more: {self.failure}")
         self._counts.statements += 1
+        observe.STATEMENTS.count += 1
 
     def failed(self, error: Exception) -> StorageError:
         """What the failure of a statement means to the caller; it is the last statement here."""
