@@ -14,7 +14,7 @@ from tertulia.server.domain.users import DeleteUser
 
 from .client import Peer, wish
 from .conftest import Here
-from .test_subscriptions import Room
+from .rooms import Room
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tertulia.server.domain.participants import RemoveParticipant
 
 from .client import SYNC_TYPES, TYPING, Peer, registration
 from .conftest import Here
-from .test_subscriptions import Room
+from .rooms import Room
 
 
 @pytest.fixture
