@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tertulia.server.sealing import BadKey, SealBroken, Sealer, WrongKey, key_in_file, key_of, new_key
@@ -39,13 +39,14 @@ def test_a_wrong_key_is_told_apart_from_damage() -> None:
         Sealer(bytes(32)).open(sealer.seal("secret", "a"), "a")
 
 
-@given(st.data())
-def test_a_damaged_seal_never_opens(data: st.DataObject) -> None:
-    sealed = sealer.seal("secret", "a")
-    at = data.draw(st.integers(len(sealed) - 40, len(sealed) - 2))
-    other = data.draw(st.sampled_from("ABCxyz019-_").filter(lambda character: character != sealed[at]))
+_SEALED = sealer.seal("secret", "a")
+
+
+@given(st.integers(len(_SEALED) - 40, len(_SEALED) - 2), st.sampled_from("ABCxyz019-_"))
+def test_a_damaged_seal_never_opens(at: int, other: str) -> None:
+    assume(other != _SEALED[at])
     with pytest.raises(SealBroken):
-        sealer.open(sealed[:at] + other + sealed[at + 1 :], "a")
+        sealer.open(_SEALED[:at] + other + _SEALED[at + 1 :], "a")
 
 
 @pytest.mark.parametrize("text", ["", "secret", "s2.00.00", f"s1.{sealer.key_id}.", f"s1.{sealer.key_id}.***"])

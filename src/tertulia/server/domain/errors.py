@@ -293,6 +293,7 @@ CHANNEL_METADATA_NOT_FOUND = Row(
 RECEIPT_NOT_FOUND = Row(50501, NotFound, "Delivery receipt not found", "Check the SID.", addressed=True)
 
 # Sync
+SYNC_TOO_MANY = Row(54009, TooMany, "Rate limit exceeded", "Wait and repeat; the official SDK does by itself.")
 SYNC_READ_ONLY = Row(
     54007, Forbidden, "Sync objects cannot be written by clients", "Use the commands of the client API."
 )

@@ -11,7 +11,14 @@ import logging
 import msgspec
 
 from tertulia.server import observe
-from tertulia.server.domain.errors import BAD_PARAMETER, SYNC_READ_ONLY, TOO_MANY_REQUESTS, UNAVAILABLE, TertuliaError
+from tertulia.server.domain.errors import (
+    BAD_PARAMETER,
+    SYNC_READ_ONLY,
+    SYNC_TOO_MANY,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+    TertuliaError,
+)
 from tertulia.server.storage.database import StorageError
 from tertulia.server.web.auth import user
 from tertulia.wire import frames, requests, sync, websocket
@@ -38,6 +45,7 @@ from .socket import Socket
 log = logging.getLogger(__name__)
 
 SUBSCRIPTIONS_PATH = "/v4/Subscriptions"
+SYNC_PATHS = ("/v3/", "/v4/")
 ESTIMATED_DELIVERY_MS = 10_000
 SUBSCRIPTIONS_WAITING = 100
 """Batches of one connection that may wait their turn; clients send the next when one is settled."""
@@ -219,7 +227,9 @@ class Connection:
         if claims is None or frame.header.http_request is None:
             return
         if self._in_flight >= self._node.conditions.requests_in_flight:
-            error = TOO_MANY_REQUESTS()
+            # Each layer of the SDK knows its own code for it (realtime 8.1).
+            is_sync = frame.header.http_request.path.startswith(SYNC_PATHS)
+            error = SYNC_TOO_MANY() if is_sync else TOO_MANY_REQUESTS()
             self._reply(frame, requests.error_reply(error.status, error.code, error.message))
             return
         self._in_flight += 1
@@ -265,7 +275,7 @@ class Connection:
             self._reply(frame, requests.error_reply(error.status, error.code, error.message))
             return
         if self._sequel is not None and len(self._sequel) >= SUBSCRIPTIONS_WAITING:
-            busy = TOO_MANY_REQUESTS()
+            busy = SYNC_TOO_MANY()
             self._reply(frame, requests.error_reply(busy.status, busy.code, busy.message))
             return
         accepted = sync.SubscriptionAccepted(ESTIMATED_DELIVERY_MS, conditions.max_batch, conditions.subscription_ttl_s)

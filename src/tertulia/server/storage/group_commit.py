@@ -228,7 +228,7 @@ class Writer:
             started = time.perf_counter()
             try:
                 execute("COMMIT")
-            except (apsw.Error, MemoryError) as error:
+            except Exception as error:  # whatever it is, those who wait must hear of it, and the next batch be taken
                 failure = error
             took_s = time.perf_counter() - started
             with contextlib.suppress(RuntimeError):  # the loop was closed before the database
