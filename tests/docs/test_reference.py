@@ -36,7 +36,7 @@ def test_every_setting_has_its_heading() -> None:
 
 def test_generated_pages_are_what_the_code_says() -> None:
     check = subprocess.run(
-        [sys.executable, "tools/settings_page.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "tools/reference_pages.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert check.returncode == 0, check.stdout
 
