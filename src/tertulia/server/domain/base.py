@@ -9,7 +9,7 @@ import msgspec
 R = TypeVar("R")
 
 
-class Entity(msgspec.Struct, frozen=True):
+class Entity(msgspec.Struct, frozen=True, gc=False):
     """A thing we keep: one row, immutable; a change is a new value.
 
     The order of the fields is the order of the columns.

@@ -86,4 +86,4 @@ class Conversations:
             "created_at, sid" if only.by_date else "sid",
             wanted,
         )
-        return [CONVERSATIONS.entity(row) for row in rows]
+        return CONVERSATIONS.entities(rows)

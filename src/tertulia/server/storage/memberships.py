@@ -91,7 +91,7 @@ class Memberships:
             event,
             limit,
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def changed_after(self, user_sid: str, event: int, limit: int) -> list[Participant]:
         """Participants whose item there stood at ``event`` and changed after it, in order of its number."""
@@ -102,7 +102,7 @@ class Memberships:
             event,
             limit,
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def items(self, user_sid: str, wanted: Page) -> list[Participant]:
         """Items of the user's conversations map, by conversation SID."""
@@ -115,14 +115,14 @@ class Memberships:
             "conversation_sid",
             wanted,
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def of_user(self, user_sid: str) -> list[Participant]:
         """Every participant a user is, in order of conversation."""
         rows = await self._connection.rows(
             f"SELECT {PARTICIPANTS.columns} FROM participants WHERE user_sid = $1 ORDER BY conversation_sid", user_sid
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def visible(
         self, service_sid: str, identity: str, conversation_sids: Sequence[str]

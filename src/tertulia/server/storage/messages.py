@@ -56,7 +56,7 @@ class Messages:
             '"index"',
             wanted,
         )
-        return [MESSAGES.entity(row) for row in rows]
+        return MESSAGES.entities(rows)
 
     async def added_after(self, conversation_sid: str, event: int, above: int, limit: int) -> list[Message]:
         """Messages that were added after ``event``, in order. All of them have an index over ``above``.
@@ -71,7 +71,7 @@ class Messages:
             event,
             limit,
         )
-        return [MESSAGES.entity(row) for row in rows]
+        return MESSAGES.entities(rows)
 
     async def edited_after(self, conversation_sid: str, event: int, limit: int) -> list[Message]:
         """Messages that stood at ``event`` and were edited after it, in order of the edit's number."""
@@ -83,4 +83,4 @@ class Messages:
             event,
             limit,
         )
-        return [MESSAGES.entity(row) for row in rows]
+        return MESSAGES.entities(rows)

@@ -107,7 +107,7 @@ class Participants:
             "sid",
             wanted,
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def added_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
         """Participants whose roster item was added after ``event``, in order of addition."""
@@ -119,7 +119,7 @@ class Participants:
             event,
             limit,
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def changed_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
         """Participants whose roster item stood at ``event`` and changed after it, in order of its number."""
@@ -131,7 +131,7 @@ class Participants:
             event,
             limit,
         )
-        return [PARTICIPANTS.entity(row) for row in rows]
+        return PARTICIPANTS.entities(rows)
 
     async def unlist(self, conversation_sid: str, at: int) -> tuple[ListedMember, ...]:
         """Take the conversation out of every member's conversations map.

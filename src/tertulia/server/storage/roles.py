@@ -43,7 +43,7 @@ class Roles:
 
     async def page(self, service_sid: str, wanted: Page) -> list[Role]:
         rows = await page(self._connection, ROLES.columns, "roles", "service_sid = $1", (service_sid,), "sid", wanted)
-        return [ROLES.entity(row) for row in rows]
+        return ROLES.entities(rows)
 
     async def permissions_of_user(self, service_sid: str, identity: str) -> str:
         """Permission names of a user's service role; empty when there is no such user."""

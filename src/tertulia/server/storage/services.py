@@ -40,7 +40,7 @@ class Services:
         rows = await page(
             self._connection, SERVICES.columns, "services", "account_sid = $1", (account_sid,), "sid", wanted
         )
-        return [SERVICES.entity(row) for row in rows]
+        return SERVICES.entities(rows)
 
     async def remove_with_everything(self, sid: str) -> None:
         """Delete a service and all rows beneath it; their tombstones go with their age."""

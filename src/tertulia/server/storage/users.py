@@ -45,7 +45,7 @@ class Users:
 
     async def page(self, service_sid: str, wanted: Page) -> list[User]:
         rows = await page(self._connection, USERS.columns, "users", "service_sid = $1", (service_sid,), "sid", wanted)
-        return [USERS.entity(row) for row in rows]
+        return USERS.entities(rows)
 
     async def among(self, service_sid: str, sids: Sequence[str]) -> dict[str, User]:
         """Those of these users that the service has, by SID. One statement."""
