@@ -12,6 +12,7 @@ from tertulia.server.domain.conversations import UpdateConversation
 from tertulia.server.domain.memberships import UpdateMembership
 from tertulia.server.domain.messages import DeleteMessage, Message, UpdateMessage
 from tertulia.server.domain.participants import RemoveParticipant, UpdateParticipant
+from tertulia.server.engine.identities import Identities
 
 from .world import World, new_world
 
@@ -62,3 +63,11 @@ async def test_closing(crowd: Crowd) -> None:
         await world.do(UpdateConversation, conversation=where, state="closed")
         assert world.database.statements - before == 6
     await world.do(RemoveParticipant, conversation=crowd.room, participant="user-1")
+
+
+@pytest.mark.parametrize("name", ["", "SK", "AC" + "x" * 32, "SK" + "0" * 500_000, "somebody"])
+async def test_a_name_that_no_credential_of_ours_can_have_is_not_looked_up(world: World, name: str) -> None:
+    identities = Identities(world.database, world.sealer, world.clock)
+    before = world.database.statements
+    assert await identities.account_of(name, "secret") is None
+    assert world.database.statements == before

@@ -9,7 +9,7 @@ import pytest
 
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.conversations import CreateConversation, DeleteConversation, UpdateConversation
-from tertulia.server.domain.errors import TertuliaError
+from tertulia.server.domain.errors import Conflict, TertuliaError
 from tertulia.server.domain.memberships import UpdateMembership
 from tertulia.server.domain.messages import DeleteMessage, SendMessage, UpdateMessage
 from tertulia.server.domain.participants import (
@@ -18,6 +18,7 @@ from tertulia.server.domain.participants import (
     RemoveParticipant,
     UpdateParticipant,
 )
+from tertulia.server.domain.permissions import Permission
 from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid, user_object_name
 from tertulia.server.engine.sync.catalogue import Catalogue
 from tertulia.server.engine.sync.reads import ItemsWanted, ObjectAddress
@@ -259,3 +260,26 @@ async def test_opening_many_objects_sees_what_opening_each_sees(world: World) ->
                 continue
     assert sorted(together) == sorted(alone)
     assert len(alone) == 3 + 1 + 3
+
+
+async def test_who_adds_a_held_pair_as_a_user_does_not_learn_whose_it_is(world: World) -> None:
+    secret, mine = await world.conversation("ana"), await world.conversation()
+    admin = await world.role("conversation", Permission.ADD_NON_CHAT_PARTICIPANT)
+    await world.add(mine.sid, "eve", admin.sid)
+
+    def pair_in(conversation: str) -> AddParticipant:
+        return AddParticipant(
+            service=world.service,
+            conversation=conversation,
+            address="+15551234567",
+            proxy_address="+15557654321",
+        )
+
+    await world.engine.execute(world.account, pair_in(secret.sid))
+    with pytest.raises(Conflict) as told_to_a_user:
+        await world.engine.execute(world.user("eve"), pair_in(mine.sid))
+    assert told_to_a_user.value.code == 50416
+    assert secret.sid not in told_to_a_user.value.message
+    with pytest.raises(Conflict) as told_to_the_account:
+        await world.engine.execute(world.account, pair_in(mine.sid))
+    assert secret.sid in told_to_the_account.value.message

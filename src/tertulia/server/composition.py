@@ -9,6 +9,7 @@ import logging
 import math
 import random
 from collections.abc import Callable
+from functools import cache
 
 import uvicorn
 
@@ -96,7 +97,7 @@ class Server:
             rest,
             client,
             is_ready=self._is_ready,
-            document=lambda: describe([*rest.operations, *client.operations]),
+            document=cache(lambda: describe([*rest.operations, *client.operations])),
             body_limit_bytes=settings.server.body_limit_bytes,
         )
 

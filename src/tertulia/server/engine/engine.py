@@ -74,8 +74,10 @@ class Engine:
             raise NOT_PERMITTED("This is not open to clients")
         if caller.is_identity and (field := overstepped(rule, command)) is not None:
             raise MAY_NOT_SET_ROLE() if field == "role_sid" else NOT_PERMITTED(f"{field} is not open to clients")
-        if caller.mutation_id is not None and len(caller.mutation_id) > MUTATION_ID_CHARS:
-            raise BAD_PARAMETER("The mutation id is too long")
+        if caller.mutation_id is not None and (
+            len(caller.mutation_id) > MUTATION_ID_CHARS or "\0" in caller.mutation_id
+        ):
+            raise BAD_PARAMETER("The mutation id is too long, or contains a NUL character")
         command.check()
         answer, publications = await self._commit(rule, caller, command)
         if publications:

@@ -31,8 +31,10 @@ async def grouped(unit: Unit, conversation: Conversation, *, bound: bool) -> Con
     if key is not None and key != conversation.group_key:
         holder = await unit.conversations.with_group_key(conversation.account_sid, key)
         if holder is not None and holder != conversation.sid:
+            if unit.caller.is_identity:
+                raise GROUP_EXISTS()  # for a user the other conversation need not exist (semantics 2.4)
             # The SID is the last word of the sentence (rest 8).
-            raise GROUP_EXISTS(f"Group MMS with given participant list already exists as Conversation {holder}")
+            raise GROUP_EXISTS(f"{GROUP_EXISTS.text} as Conversation {holder}")
     return msgspec.structs.replace(conversation, group_key=key)
 
 

@@ -11,6 +11,7 @@ from tertulia.server.sealing import Sealer
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.database import Database
 from tertulia.server.storage.services import Services
+from tertulia.wire.sids import is_sid
 
 REMEMBERED_S = 30
 """How long a key is believed to be alive without asking the database again; half of what semantics 3.1 allows."""
@@ -39,6 +40,8 @@ class Identities:
 
     async def key(self, sid: str) -> SigningKey | None:
         """A live API key (``SK…``), or an account with its auth token (``AC…``)."""
+        if not (is_sid(sid, "SK") or is_sid(sid, "AC")):
+            return None  # what cannot be ours is neither looked up nor remembered
         known = self._remembered.get(sid)
         now = self._clock.now()
         if known is not None and now < known.until:

@@ -11,6 +11,9 @@ from tertulia.wire.requests import Reply, error_reply
 
 log = logging.getLogger(__name__)
 
+_SHOWN_CHARS = 1024
+"""No path of ours is longer; what is, is not sent back in full."""
+
 _BASIC = (("WWW-Authenticate", 'Basic realm="Twilio API"'),)
 
 
@@ -43,4 +46,5 @@ def client_failure(error: TertuliaError) -> Reply:
 
 
 def _resource(path: str) -> str:
-    return f"The requested resource {path.removeprefix('/v1') or '/'}"
+    shown = path.removeprefix("/v1") or "/"
+    return f"The requested resource {shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + '...'}"
