@@ -43,6 +43,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         line = refusal(run("serve", "--port", str(port), "--data", tmp_path / "data"))
     assert f"port {port}" in line
     assert "in use" in line
+    assert "--port, or PORT= with make" in line
     assert not (tmp_path / "data").exists()
 
 
@@ -88,6 +89,7 @@ def test_a_data_folder_that_another_server_holds(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         line = refusal(run("serve", "--port", "0", "--data", server.data))
         assert "held by another server" in line
+        assert "--data, or DATA= with make" in line
         assert server.stop() == 0
 
 

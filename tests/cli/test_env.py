@@ -25,7 +25,14 @@ def test_a_shell_evaluates_its_lines_and_exports_all_seven(server: Server) -> No
     assert evaluated(lines).keys() == NAMES
 
 
-def test_without_a_url_it_takes_that_of_the_settings(server: Server) -> None:
+def test_without_a_url_it_takes_that_of_the_running_server(server: Server) -> None:
+    values = evaluated(printed("env", "--data", server.data))
+    assert (values["BASE_URL"], values["WS_URL"]) == (server.base_url, server.ws_url)
+
+
+def test_when_none_runs_it_takes_that_of_the_settings(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        assert server.stop() == 0
     values = evaluated(printed("env", "--data", server.data))
     assert values["BASE_URL"] == "http://127.0.0.1:8080"
     assert values["WS_URL"] == "ws://127.0.0.1:8080/v3/wsconnect"
@@ -51,11 +58,11 @@ def test_both_urls_follow_the_one_that_is_given(server: Server, url: str, base: 
     assert (values["BASE_URL"], values["WS_URL"]) == (base, websocket)
 
 
-def test_it_says_the_same_while_the_server_runs_and_when_it_does_not(tmp_path: Path) -> None:
+def test_the_credentials_are_the_same_while_the_server_runs_and_when_it_does_not(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
-        during = printed("env", "--data", server.data)
+        during = printed("env", "--data", server.data, "--url", "http://here")
         server.stop()
-    assert printed("env", "--data", tmp_path / "data") == during
+    assert printed("env", "--data", tmp_path / "data", "--url", "http://here") == during
 
 
 def test_it_looks_and_changes_nothing(tmp_path: Path) -> None:
@@ -68,6 +75,13 @@ def test_it_looks_and_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_url_that_is_none_is_refused(server: Server) -> None:
     assert "--url" in refusal(run("env", "--data", server.data, "--url", "localhost:8080"))
+
+
+def test_a_file_that_holds_no_url_is_named(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        server.stop()
+    (server.data / "url").write_text("8080\n")
+    assert "data/url" in refusal(run("env", "--data", server.data))
 
 
 def test_a_reader_that_leaves_early_causes_no_noise(server: Server) -> None:

@@ -91,6 +91,25 @@ def test_health_readiness_metrics_and_description_answer_without_credentials(ser
 def test_only_its_owner_can_look_into_the_data_folder(server: Server) -> None:
     assert server.data.stat().st_mode & 0o777 == 0o700
     assert (server.data / "seal.key").stat().st_mode & 0o777 == 0o600
+    assert "data.open_to_others" not in server.log
+
+
+def test_what_it_makes_in_a_folder_open_to_others_is_its_owners_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    with serving(data) as server:
+        modes = {file.name: file.stat().st_mode & 0o777 for file in data.iterdir()}
+        assert modes.keys() >= {"tertulia.db", "tertulia.db-wal", "tertulia.db-shm", "lock", "seal.key", "url"}
+        assert set(modes.values()) == {0o600}
+        assert server.log.count("data.open_to_others") == 1
+
+
+def test_its_url_is_in_the_data_folder_while_it_runs(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        assert (server.data / "url").read_text() == f"{server.base_url}\n"
+        assert server.stop() == 0
+    assert not (server.data / "url").exists()
 
 
 def test_variables_fix_what_the_first_start_makes_and_later_starts_do_not_look_at_them(tmp_path: Path) -> None:

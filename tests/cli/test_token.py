@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import jwt
 import pytest
+import requests
 
 from tests.cli.command import Server, printed, refusal, run, serving, welcome
 
@@ -44,6 +45,26 @@ def test_a_token_is_what_the_helper_libraries_sign(server: Server) -> None:
     assert (claims["iss"], claims["sub"]) == (known.api_key, known.account_sid)
     assert claims["grants"] == {"identity": "ana", "chat": {"service_sid": known.service_sid}}
     assert 590 < claims["exp"] - time.time() <= 600
+
+
+def test_a_token_is_for_the_service_that_is_asked_for(server: Server) -> None:
+    known = server.credentials()
+    answer = requests.post(
+        f"{server.base_url}/v1/Services",
+        auth=(known.account_sid, known.auth_token),
+        data={"FriendlyName": "second"},
+        timeout=10,
+    )
+    sid = answer.json()["sid"]
+    token = printed("token", "ana", "--service", sid, "--data", server.data).strip()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["grants"]["chat"] == {"service_sid": sid}
+    assert status_of(server, "ana", "--service", sid) == (200, None)
+
+
+@pytest.mark.parametrize("sid", ["IS" + "0" * 32, "second", ""])
+def test_a_service_that_the_account_does_not_have_is_refused(server: Server, sid: str) -> None:
+    assert "--service" in refusal(run("token", "ana", "--service", sid, "--data", server.data))
 
 
 def test_an_hour_is_its_life_unless_it_is_given(server: Server) -> None:

@@ -58,15 +58,42 @@ def test_a_signed_token_is_taken(fresh: Server, variables: dict[str, str]) -> No
     assert status.code == 200
 
 
+def chat_in(folder: Path) -> Path:
+    """The example as after `npm install` beside it."""
+    (folder / "node_modules").symlink_to(ROOT / "tests/sdks/node_modules")
+    chat = folder / "chat.mjs"
+    chat.write_bytes((EXAMPLES / "chat.mjs").read_bytes())
+    return chat
+
+
+@pytest.mark.node
+def test_chat_that_cannot_go_on_says_so_in_a_line(
+    node: str, fresh: Server, variables: dict[str, str], tmp_path: Path
+) -> None:
+    chat = chat_in(tmp_path)
+    token = printed("token", "cleo", "--data", fresh.data).strip()
+
+    def complaint() -> str:
+        done = subprocess.run(
+            [node, chat], env={**variables, "TOKEN": token}, capture_output=True, text=True, timeout=WITHIN_S
+        )
+        assert done.returncode == 1, done
+        (line,) = done.stderr.splitlines()
+        return line
+
+    assert "hello.py" in complaint()
+    python("hello.py", variables=variables)
+    assert "hello.py" in complaint()
+    fresh.stop()
+    assert "server" in complaint()
+
+
 @pytest.mark.node
 def test_chat_shows_what_is_said_and_sends_what_is_typed(
     node: str, fresh: Server, variables: dict[str, str], tmp_path: Path
 ) -> None:
     python("hello.py", variables=variables)
-    # As after `npm install` beside it.
-    (tmp_path / "node_modules").symlink_to(ROOT / "tests/sdks/node_modules")
-    chat = tmp_path / "chat.mjs"
-    chat.write_bytes((EXAMPLES / "chat.mjs").read_bytes())
+    chat = chat_in(tmp_path)
     token = printed("token", "ben", "--data", fresh.data).strip()
     with subprocess.Popen(
         [node, chat],

@@ -17,12 +17,15 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tertulia.cli.call import resolve_settings
+from tertulia.cli.installation import url_of
 from tertulia.cli.urls import local_url
 from tertulia.server import app
 from tertulia.server.settings import Settings
 from tertulia.server.sources import Resolved
 
 ANSWER_WITHIN_S = 3.0
+NOT_READY = "it is stopping (server.stopping in its log), or its database does not answer"
+ANOTHER_PORT = "choose another port with --port, or PORT= with make"
 LEAST_FREE_BYTES = 1 << 30
 LEAST_OPEN_FILES = 4096
 
@@ -43,14 +46,17 @@ class Finding(NamedTuple):
 
 def run(options: argparse.Namespace) -> int:
     """Print one finding a line; 1 if any is a problem."""
-    findings = list(examine(resolve_settings(options)))
+    findings = list(examine(resolve_settings(options), options.url))
     for finding in findings:
         print(f"{finding.verdict:<8} {finding.subject:<12} {finding.text}")
     return 1 if any(finding.verdict is Verdict.PROBLEM for finding in findings) else 0
 
 
-def examine(resolved: Resolved) -> Iterator[Finding]:
-    """Everything there is to say about the installation these settings describe."""
+def examine(resolved: Resolved, url: str | None = None) -> Iterator[Finding]:
+    """Everything there is to say about the installation these settings describe, and the server at this URL.
+
+    Raises CommandFailed when the URL is none.
+    """
     settings = resolved.settings
     data = Path(settings.server.data)
     chosen = len(resolved.sources)
@@ -64,10 +70,10 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
         yield _space(data)
         yield _database(resolved)
     elif data.exists():
-        yield Finding(Verdict.PROBLEM, "data", f"{data} is a file; choose a folder with --data")
+        yield Finding(Verdict.PROBLEM, "data", f"{data} is a file; choose a folder with --data, or DATA= with make")
     else:
         yield Finding(Verdict.NOTE, "data", f"no folder at {data} yet; `tertulia serve` makes it at its first start")
-    yield _listening(settings)
+    yield _listening(settings, url_of(resolved, url))
     if settings.server.public_url is not None:
         yield _public(settings.server.public_url)
 
@@ -123,10 +129,10 @@ def _database(resolved: Resolved) -> Finding:
     return Finding(Verdict.OK, "database", "opens, is up to date, and its secrets can be read")
 
 
-def _listening(settings: Settings) -> Finding:
-    server = settings.server
-    url = local_url(settings)
-    if server.port == 0:
+def _listening(settings: Settings, base_url: str) -> Finding:
+    # What others reach through a proxy has a finding of its own.
+    url = local_url(settings) if base_url == settings.server.public_url else base_url
+    if urlsplit(url).port == 0:
         return Finding(Verdict.NOTE, "port", "server.port is 0: every start listens elsewhere")
     status = _status_of(url + "/readyz")
     if status is None:
@@ -134,8 +140,8 @@ def _listening(settings: Settings) -> Finding:
     if status == 200:
         return Finding(Verdict.OK, "server", f"ready at {url}")
     if status == 503:
-        return Finding(Verdict.PROBLEM, "server", f"runs at {url} but is not ready; {url}/readyz says why")
-    return Finding(Verdict.PROBLEM, "port", f"another program answers at {url}; choose another with --port")
+        return Finding(Verdict.PROBLEM, "server", f"runs at {url} but is not ready: {NOT_READY}")
+    return Finding(Verdict.PROBLEM, "port", f"another program answers at {url}; {ANOTHER_PORT}")
 
 
 def _public(url: str) -> Finding:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import shlex
 
-from tertulia.cli.call import CommandFailed, resolve_settings
-from tertulia.cli.installation import credentials_of
-from tertulia.cli.urls import base_url, websocket_url
+from tertulia.cli.call import resolve_settings
+from tertulia.cli.installation import credentials_of, url_of
+from tertulia.cli.urls import websocket_url
 
 
 def run(options: argparse.Namespace) -> int:
     """Print one ``export`` line per value. Works while the server runs; never changes anything."""
     resolved = resolve_settings(options)
-    url = (options.url or base_url(resolved.settings)).rstrip("/")
-    if not url.startswith(("http://", "https://")):
-        raise CommandFailed(f"--url {options.url}: expected http://host or https://host")
+    url = url_of(resolved, options.url)
     credentials = credentials_of(resolved)
     values = {
         "ACCOUNT_SID": credentials.account_sid,

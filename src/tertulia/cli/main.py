@@ -16,7 +16,11 @@ from tertulia.server.sources import SettingsError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code of the process."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     try:
         return int(importlib.import_module(f"tertulia.cli.{options.command}").run(options))
     except (CommandFailed, SettingsError) as error:
@@ -40,21 +44,24 @@ def _parser() -> argparse.ArgumentParser:
         description="A self-hosted conversations server for the official Twilio Conversations libraries.",
     )
     parser.add_argument("--version", action="version", version=f"tertulia {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     serve = commands.add_parser("serve", parents=[common], help="run a server")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on, 0 for any free one (default: 8080)")
 
+    url_help = "base URL of the server (default: where it runs, else from the settings)"
     env = commands.add_parser("env", parents=[common], help="print credentials and URLs as export lines")
-    env.add_argument("--url", help="base URL of the server (default: from the settings)")
+    env.add_argument("--url", help=url_help)
 
     token = commands.add_parser("token", parents=[common], help="print an access token")
     token.add_argument("identity", metavar="IDENTITY", help="who will connect with it")
     token.add_argument("--ttl", type=_seconds, default=3600, metavar="SECONDS", help="its life (default: 3600)")
+    token.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
     token.add_argument("--encrypted", action="store_true", help="hide its content from who holds it (JWE)")
 
-    commands.add_parser("doctor", parents=[common], help="look for trouble and say what to do")
+    doctor = commands.add_parser("doctor", parents=[common], help="look for trouble and say what to do")
+    doctor.add_argument("--url", help=url_help)
 
     migrate = commands.add_parser("migrate", parents=[common], help="bring the database up to date")
     migrate.add_argument("--plan", action="store_true", help="only print what would run")

@@ -14,13 +14,13 @@ from tertulia.wire.identities import IdentityRefused, check_identity
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one token on a line of its own, signed with the first API key, for the default service."""
+    """Print one token on a line of its own, signed with the first API key, for the default service or the given one."""
     try:
         check_identity(options.identity)
     except IdentityRefused as refused:
         raise CommandFailed(f"identity {options.identity!r}: {refused.message}") from None
     resolved = resolve_settings(options)
-    credentials = credentials_of(resolved)
+    credentials = credentials_of(resolved, options.service)
     token = tokens.mint(
         account_sid=credentials.account_sid,
         key_sid=credentials.api_key_sid,

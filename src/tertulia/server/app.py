@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TextIO
@@ -26,6 +27,7 @@ from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key
 from tertulia.server.settings import Bootstrap, Settings
 from tertulia.server.storage import migrate as migrations
 from tertulia.server.storage.database import DatabaseTooNew, StorageError
+from tertulia.server.storage.services import Services
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource
 
@@ -35,7 +37,10 @@ from .gateway import Gateway
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "serve"]
+__all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "serve", "served_url"]
+
+OTHERS = 0o077
+"""What a file mode grants to anybody but the owner."""
 
 
 class StartupFailure(Exception):
@@ -67,6 +72,11 @@ class Installation:
             raise StartupFailure("the data folder holds no account yet; `tertulia serve` makes one at its first start")
         return self._credentials
 
+    async def has_service(self, sid: str) -> bool:
+        """Whether the account made at the first start has this chat service."""
+        async with self.database.snapshot() as connection:
+            return await Services(connection).find(self.first_credentials().account_sid, sid) is not None
+
     def plan(self) -> list[str]:
         """The migrations that the next start will run."""
         return self._waiting
@@ -88,12 +98,15 @@ async def open_installation(
 ) -> AsyncIterator[Installation]:
     """The data folder of the settings, ready for use.
 
-    With ``migrate`` it is made if need be, locked, brought up to date, and has its first account. Without, it is only
-    looked at, also while a server runs on it. Raises ``StartupFailure``.
+    With ``migrate`` it is made if need be, locked, brought up to date, and has its first account; files made while it
+    is open are their owner's alone. Without, it is only looked at, also while a server runs on it. Raises
+    ``StartupFailure``.
     """
     clock = clock or SystemClock()
     folder = Path(settings.server.data)
     lock = _take_folder(folder) if migrate else None
+    # Not even in a folder that was there before, and may be open to others.
+    umask_before = os.umask(OTHERS) if migrate else None
     file = folder / "tertulia.db"
     exists = file.exists()
     # Looking at a folder without a database makes none: what is looked at then is an empty one in memory.
@@ -123,6 +136,8 @@ async def open_installation(
         ) from None
     finally:
         await database.close()
+        if umask_before is not None:
+            os.umask(umask_before)
         if lock is not None:
             lock.close()
 
@@ -143,23 +158,26 @@ def _sealer(settings: Settings, folder: Path, *, is_new: bool, keep: bool) -> Se
         raise BadKey(f"{file}: {trouble.strerror}") from None
 
 
+_ANOTHER_FOLDER = "choose another with --data, or DATA= with make"
+
+
 def _take_folder(folder: Path) -> TextIO:
     """The folder's lock, held while the file is open."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / "lock").open("a")
+        lock = open(folder / "lock", "a", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115
     except (FileExistsError, NotADirectoryError):
         raise StartupFailure(f"there is a file where the data folder {folder} should be") from None
     except OSError as trouble:
         raise StartupFailure(
-            f"the data folder {folder} cannot be written ({trouble.strerror}); choose another with --data"
+            f"the data folder {folder} cannot be written ({trouble.strerror}); {_ANOTHER_FOLDER}"
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
         raise StartupFailure(
-            f"the data folder {folder} is held by another server; stop it, or choose another with --data"
+            f"the data folder {folder} is held by another server; stop it, or {_ANOTHER_FOLDER}"
         ) from None
     return lock
 
@@ -186,7 +204,10 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as trouble:
         listening.close()
         if trouble.errno == errno.EADDRINUSE:
-            raise StartupFailure(f"port {port} on {host} is in use; stop the other program or choose --port") from None
+            raise StartupFailure(
+                f"port {port} on {host} is in use; stop the other program, or choose another with --port, "
+                "or PORT= with make"
+            ) from None
         raise StartupFailure(f"cannot listen on {host} port {port}: {trouble.strerror}") from None
     listening.setblocking(False)
     return listening
@@ -198,17 +219,58 @@ async def _serve(
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     base_url = settings.server.public_url or f"http://{shown}:{port}"
+    folder = Path(settings.server.data)
+
+    def ready() -> None:
+        _leave_url(folder, base_url)
+        announce(base_url)
+
     async with open_installation(settings, bootstrap, migrate=True) as installation:
+        _warn_if_open(folder)
         server = Server(
             settings, installation.database, installation.sealer, installation.clock, installation.new_sid, base_url
         )
         await server.start()
         try:
-            await _run(server, listening, lambda: announce(base_url))
+            await _run(server, listening, ready)
         finally:
+            with contextlib.suppress(OSError):
+                _url_file(folder).unlink()
             await server.stop()
     log.info("server.stopped")
     return 0
+
+
+def _warn_if_open(folder: Path) -> None:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & OTHERS:
+        log.warning("data.open_to_others", extra=observe.fields(folder=str(folder), mode=f"{mode:o}"))
+
+
+def served_url(folder: Path) -> str | None:
+    """Where the server on this data folder said that it can be reached; None when none runs.
+
+    One that was killed leaves what it said.
+    """
+    try:
+        return _url_file(folder).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _leave_url(folder: Path, base_url: str) -> None:
+    """Tell other commands where we are. Whoever reads sees all of it or nothing."""
+    draft = folder / ".url"
+    try:
+        draft.write_text(f"{base_url}\n", encoding="utf-8")
+        draft.replace(_url_file(folder))
+    except OSError as trouble:
+        # Clients do not need it: nothing to refuse them for.
+        log.warning("data.url_not_written", extra=observe.fields(folder=str(folder), error=trouble.strerror))
+
+
+def _url_file(folder: Path) -> Path:
+    return folder / "url"
 
 
 async def _run(server: Server, listening: socket.socket, ready: Callable[[], None]) -> None:

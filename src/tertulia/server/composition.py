@@ -23,7 +23,7 @@ from tertulia.server.engine.identities import Identities
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.typing import Typing
 from tertulia.server.engine.unit import Policy
-from tertulia.server.gateway import Http
+from tertulia.server.gateway import http_class
 from tertulia.server.jobs.housekeeping import Housekeeping
 from tertulia.server.randomness import Randomness
 from tertulia.server.realtime.connection import Connection
@@ -53,6 +53,9 @@ log = logging.getLogger(__name__)
 
 TURNS_PER_TICK = 8
 """How many logins, reads and replays one tick takes on; who writes waits for no more than these."""
+
+KEEP_ALIVE_S = 75
+"""How long a connection may idle between requests: longer than most proxies keep theirs (60 s)."""
 
 WEBSOCKET_PATHS = frozenset({"/v3/wsconnect"})
 
@@ -155,11 +158,11 @@ class Server:
 
     def uvicorn_config(self) -> uvicorn.Config:
         """How uvicorn carries us: our application for HTTP, our sockets for WebSocket, on one port."""
-        realtime = self.settings.realtime
+        server, realtime = self.settings.server, self.settings.realtime
         limits = SocketLimits(message_bytes=realtime.frame_limit_bytes, queue_bytes=realtime.send_queue_bytes)
         return uvicorn.Config(
             self.application,
-            http=Http,
+            http=http_class(head_timeout_s=server.head_timeout_s, body_timeout_s=server.body_timeout_s),
             ws=socket_class(lambda upgrade: Connection(self.node, upgrade), WEBSOCKET_PATHS, limits),
             lifespan="off",
             log_config=None,
@@ -167,7 +170,8 @@ class Server:
             server_header=False,
             date_header=True,
             proxy_headers=False,
-            timeout_graceful_shutdown=math.ceil(self.settings.server.shutdown_grace_s),
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=math.ceil(server.shutdown_grace_s),
         )
 
     async def start(self) -> None:

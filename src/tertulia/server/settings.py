@@ -51,6 +51,18 @@ class ServerSettings(Struct, frozen=True):
         str, Meta(description="Folder of the database, the seal key and `tertulia.toml`.", min_length=1)
     ] = "tertulia-data"
     body_limit_bytes: Annotated[int, Meta(description="Largest body of a request.", ge=1024, extra=BYTES)] = 1 << 20
+    head_timeout_s: Annotated[
+        float,
+        Meta(
+            description="How long the head of a request may take, from the connection or its first byte.",
+            gt=0,
+            le=3600,
+            extra=SECONDS,
+        ),
+    ] = 10.0
+    body_timeout_s: Annotated[
+        float, Meta(description="How long the body of a request may take, in all.", gt=0, le=3600, extra=SECONDS)
+    ] = 30.0
     shutdown_grace_s: Annotated[
         float, Meta(description="How long a stopping server lets requests finish.", ge=0, le=3600, extra=SECONDS)
     ] = 5.0

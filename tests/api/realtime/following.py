@@ -149,8 +149,6 @@ class Reader:
         self.takes_typing = True
         self.followed: set[str] = set()
         self.is_open = True
-        self.unsent_bytes = 0
-        self.was_dropped = False
         self.mirrors: dict[str, Mirror] = {}
         self.told: list[dict[str, Any]] = []
         self.typists: list[str] = []
@@ -200,9 +198,8 @@ class Reader:
         if mirror.is_gone:
             self.established.discard(sid)
 
-    def drop_slow(self) -> None:
-        self.was_dropped = True
-        self.leave()
+    async def let_read(self) -> None:
+        """It reads at once."""
 
     def revoke(self) -> None:
         self.leave()

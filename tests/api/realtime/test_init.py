@@ -340,3 +340,52 @@ async def test_short_tokens_connect_where_the_operator_allows_them(start: Start)
     here = await start(tokens=TokensSettings(min_ttl_s=1))
     peer = await here.open()
     assert (await peer.init(here.token(ttl_s=2))).status == 200
+
+
+# --- what a client says of itself and of us
+
+
+async def test_what_a_client_says_of_itself_is_told_apart_from_our_facts(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = {"service": "x", "request_id": "RQ1", "account": "AC1", "sdk": "JS", "token": "hush"}
+    with caplog.at_level("INFO"):
+        peer = await here.peer(metadata=said)
+        assert (await peer.get("/Client/v2/Configuration")).http_status == 200
+    (ready,) = [record for record in caplog.records if record.message == "connection.ready"]
+    assert vars(ready)["facts"] == {
+        "service": here.world.service,
+        "client_service": "x",
+        "client_request_id": "RQ1",
+        "client_account": "AC1",
+        "client_sdk": "JS",
+        "client_token": "***",
+    }
+
+
+async def _upgraded(here: Here, host: str) -> bytes:
+    """The first line of the answer to an upgrade that calls us so."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+    writer.write(
+        f"GET /v3/wsconnect HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    first = await reader.readline()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return first.rstrip()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["x" * 256, "x" * 50_000, "a b", "a/b", "a?b", "me@here", "here:80:80", "here:x", "[::1", ":80", 'a"', "é", "a,b"],
+    ids=lambda host: host[:10],
+)
+async def test_a_host_that_would_spoil_urls_is_refused(here: Here, host: str) -> None:
+    assert await _upgraded(here, host) == b"HTTP/1.1 400 Bad Request"
+
+
+@pytest.mark.parametrize("host", ["here", "chat.example.com:8443", "127.0.0.1:80", "[::1]:80", "a_b-c", "x" * 255])
+async def test_a_host_that_is_a_name_or_an_address_is_welcome(here: Here, host: str) -> None:
+    assert (await _upgraded(here, host)).startswith(b"HTTP/1.1 101 ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import uuid
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tertulia.server.domain.users import UpdateUser
 
-from .client import Peer
+from .client import Peer, wish
 from .conftest import Here, Start
 
 CONFIGURATION = "/Client/v2/Configuration"
@@ -329,6 +330,72 @@ async def test_several_large_answers_at_once_are_all_delivered(here: Here) -> No
     sid = (await peer.root(f"{room.sid}.messages"))["sid"]
     pages = await asyncio.gather(*(peer.get(f"/v3/Lists/{sid}/Items", PageSize=50) for _ in range(12)))
     assert [len(page["items"]) for page in pages] == [50] * 12
+
+
+# --- much, and not taken
+
+
+async def _stuck(here: Here, asks: int) -> tuple[Peer, str]:
+    """Has asked for many large pages, and takes nothing of them."""
+    room = await here.world.conversation("ana")
+    for _ in range(50):
+        await here.world.send(room.sid, "x" * 32_768)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", here.port))
+    peer = await here.open(sock=raw)
+    assert (await peer.init(here.token("ana"))).status == 200
+    sid = (await peer.root(f"{room.sid}.messages"))["sid"]
+    peer.websocket.transport.pause_reading()
+    for n in range(asks):
+        await peer.say(_page(sid, f"TM{n:032x}"))
+    return peer, sid
+
+
+def _page(sid: str, frame_id: str) -> dict[str, Any]:
+    wrapped = {"host": "here", "path": f"/v3/Lists/{sid}/Items", "method": "GET", "params": {"PageSize": "50"}}
+    return {"method": "message", "id": frame_id, "active_grant": "ip_messaging", "http_request": wrapped}
+
+
+async def test_requests_of_a_client_that_does_not_read_wait_without_doing_anything(here: Here) -> None:
+    """Neither a task nor a timer for each of them; and all are answered when it reads again."""
+    before = len(asyncio.all_tasks())
+    peer, _ = await _stuck(here, 200)
+    other = await here.peer("ben")
+    assert (await other.get(CONFIGURATION)).http_status == 200
+    await asyncio.sleep(0.1)
+    assert len(asyncio.all_tasks()) - before < 30
+    statements = here.world.database.statements
+    await asyncio.sleep(0.1)
+    assert here.world.database.statements == statements
+    assert len(peer.of_method("reply")) == 2
+    peer.websocket.transport.resume_reading()
+    await peer.until(lambda: len(peer.of_method("reply")) == 2 + 200)
+    assert {len(heard["items"]) for heard in peer.of_method("reply")[2:]} == {50}
+
+
+async def test_what_a_vanished_client_had_asked_for_is_not_read(here: Here, caplog: pytest.LogCaptureFixture) -> None:
+    peer, _ = await _stuck(here, 200)
+    other = await here.peer("ben")
+    statements = here.world.database.statements
+    peer.cut()
+    await other.quiet()
+    await asyncio.sleep(0.05)
+    assert here.world.database.statements == statements
+    assert (await other.get(CONFIGURATION)).http_status == 200
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_client_that_does_not_read_can_still_say_something(here: Here) -> None:
+    peer, sid = await _stuck(here, 50)
+    ben = await here.peer("ben")
+    await here.world.add("CH" + sid[2:], "ben")
+    await ben.establish(wish(sid, 49))
+    send = asyncio.create_task(peer.send_message("CH" + sid[2:], "in between"))
+    await ben.until(lambda: ben.texts(sid) == ["in between"])
+    peer.websocket.transport.resume_reading()
+    assert (await send).http_status == 201
 
 
 async def _configuration(peer: Peer) -> Any:

@@ -50,6 +50,7 @@ class Outside:
         )
         known = machinery.credentials
         self.application = application
+        self.authorization = machinery.request("GET", "/").headers["authorization"].encode()
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=application),
             base_url="https://a.test:444",
@@ -113,7 +114,8 @@ async def test_a_client_that_goes_away_while_it_sends_is_not_answered(outside: O
     async def send(event: Any) -> None:
         raise AssertionError("nobody listens")
 
-    await outside.application({**scope, "headers": [], "query_string": b"", "scheme": "http"}, receive, send)
+    headers = [(b"authorization", outside.authorization)]
+    await outside.application({**scope, "headers": headers, "query_string": b"", "scheme": "http"}, receive, send)
 
 
 async def test_the_server_says_whether_it_lives_and_whether_it_is_ready(outside: Outside) -> None:

@@ -6,7 +6,10 @@ time (verifying, answering, catching up) as tasks of the node.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
+from collections import deque
 
 import msgspec
 
@@ -36,9 +39,8 @@ from tertulia.wire.steps import (
     VerifyToken,
 )
 from tertulia.wire.tokens import Claims, TokenRefused
-from tertulia.wire.websocket import Upgrade
+from tertulia.wire.websocket import Upgrade, UpgradeRefused
 
-from .follow import let_read
 from .node import Node
 from .socket import Socket
 
@@ -50,6 +52,13 @@ ESTIMATED_DELIVERY_MS = 10_000
 SUBSCRIPTIONS_WAITING = 100
 """Batches of one connection that may wait their turn; clients send the next when one is settled."""
 
+READS_AT_ONCE = 8
+"""Reads of one connection that are worked on at a time; what more it asks for waits as the frames it came in."""
+READER_PATIENCE_S = 30.0
+"""A client that takes nothing of what it has asked for is dropped after this; it comes back and catches up."""
+LONGEST_HOST = 255
+
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.]+\])(:[0-9]*)?")
 _decode_subscription = msgspec.json.Decoder(sync.SubscriptionCommand).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -63,8 +72,10 @@ class Connection:
         "_handshake",
         "_in_flight",
         "_node",
+        "_reading",
         "_sequel",
         "_socket",
+        "_unread",
         "due_us",
         "followed",
         "identity",
@@ -77,9 +88,13 @@ class Connection:
         now = node.clock.now()
         self._node = node
         self._handshake = ServerHandshake(node.terms, node.randomness.draw(16), now)
-        self._base_url = node.conditions.base_url or f"http://{upgrade.headers.get('host', 'localhost')}"
+        host = _host(upgrade)
+        self._base_url = node.conditions.base_url or f"http://{host}"
         self._claims: Claims | None = None
         self._in_flight = 0
+        self._reading = 0
+        # None while empty, which it nearly always is.
+        self._unread: deque[tuple[Frame, Claims]] | None = None
         self._sequel: list[sync.SubscriptionCommand] | None = None
         self._socket: Socket | None = None
         self.due_us: int | None = None
@@ -126,14 +141,20 @@ class Connection:
         self.deliver(self._node.envelopes.seal(message_type, body))
 
     @property
-    def unsent_bytes(self) -> int:
-        return self._socket.unsent_bytes if self._socket is not None else 0
+    def is_behind(self) -> bool:
+        """The client has not taken most of what was sent."""
+        return self._socket is not None and self._socket.is_behind
+
+    async def let_read(self) -> None:
+        while self._socket is not None and self._socket.is_behind:
+            # Shielded, because it is the same for all who wait.
+            await asyncio.shield(self._socket.drained(READER_PATIENCE_S, self._drop_slow))
 
     @property
     def is_busy(self) -> bool:
         return self._in_flight > 0
 
-    def drop_slow(self) -> None:
+    def _drop_slow(self) -> None:
         if self._socket is not None:
             log.warning("connection.reader_too_slow", extra=observe.fields(peer=self._socket.peer))
             self._socket.abort()
@@ -182,7 +203,10 @@ class Connection:
         self._node.hub.connect(self)
         self._node.connections.add(self)
         self._put_down()
-        log.info("connection.ready", extra=observe.fields(service=self.service_sid, **ready.client))
+        # Masked by their own names, then told apart from our facts.
+        words = observe.fields(**ready.client)["facts"]
+        told = {f"client_{name}": word for name, word in words.items()}
+        log.info("connection.ready", extra=observe.fields(service=self.service_sid, **told))
 
     def _leave(self, goodbye: Goodbye) -> None:
         if self.is_open:
@@ -199,7 +223,7 @@ class Connection:
 
     async def _verify(self, token: str) -> None:
         now = self._node.clock.now
-        await self._node.turns.take()
+        await self._node.turns.take(self)
         try:
             claims = await self._node.admit(token)
         except TokenRefused as refusal:
@@ -233,27 +257,71 @@ class Connection:
             self._reply(frame, requests.error_reply(error.status, error.code, error.message))
             return
         self._in_flight += 1
-        self._node.tasks.spawn(self._answer(frame, claims))
+        if frame.header.http_request.method.upper() != "GET":
+            self._node.tasks.spawn(self._write(frame, claims))
+        elif self._reading < READS_AT_ONCE:
+            self._start_reading(frame, claims)
+        elif self._unread is None:
+            self._unread = deque([(frame, claims)])
+        else:
+            self._unread.append((frame, claims))
 
-    async def _answer(self, frame: Frame, claims: Claims) -> None:
+    async def _write(self, frame: Frame, claims: Claims) -> None:
+        """Answers a request that changes something; only behind other requests of the same user must it wait."""
         try:
-            wrapped = frame.header.http_request
-            assert wrapped is not None, "only frames with a request come here"
-            request = requests.from_http_request(wrapped, frame.payload, frame.header.payload_type)
-            if request.method == "GET":
-                await self._node.turns.take()
-                # What is read may be large, and much of it asked for at once; it is read no faster than it is taken.
-                # Nothing may come between this look and the reading, or all that wait would pass it together.
-                await let_read(self)
-                if not self.is_open:
-                    return
-            if request.path == SUBSCRIPTIONS_PATH:
-                await self._subscribe(frame, request, claims)
-            else:
-                caller = user(claims, request.headers.get("x-twilio-mutation-id"))
-                self._reply(frame, await self._node.route(request, caller, self._base_url))
+            request, user_key = _unwrap(frame), _user_key(claims)
+            if request.path == SUBSCRIPTIONS_PATH or self._node.turns.is_wanted_by(user_key):
+                await self._node.turns.take(user_key)
+            await self._answer(frame, request, claims)
         finally:
             self._in_flight -= 1
+
+    def _start_reading(self, frame: Frame, claims: Claims) -> None:
+        self._reading += 1
+        self._node.tasks.spawn(self._read(frame, claims))
+
+    async def _read(self, frame: Frame, claims: Claims) -> None:
+        """Answers a request for something, which may be large: no faster than the answers are taken."""
+        try:
+            while True:
+                await self.let_read()
+                await self._node.turns.take(_user_key(claims))
+                if not self.is_open:
+                    return
+                # Nothing may come between this look and the reading, or all that wait would pass it together.
+                if not self.is_behind:
+                    break
+            await self._answer(frame, _unwrap(frame), claims)
+        except asyncio.CancelledError:
+            self._forget_unread()
+            raise
+        finally:
+            self._in_flight -= 1
+            self._reading -= 1
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._unread is None:
+            return
+        if not self.is_open:
+            self._forget_unread()
+            return
+        frame, claims = self._unread.popleft()
+        if not self._unread:
+            self._unread = None
+        self._start_reading(frame, claims)
+
+    def _forget_unread(self) -> None:
+        if self._unread is not None:
+            self._in_flight -= len(self._unread)
+            self._unread = None
+
+    async def _answer(self, frame: Frame, request: Request, claims: Claims) -> None:
+        if request.path == SUBSCRIPTIONS_PATH:
+            await self._subscribe(frame, request, claims)
+        else:
+            caller = user(claims, request.headers.get("x-twilio-mutation-id"))
+            self._reply(frame, await self._node.route(request, caller, self._base_url))
 
     def _reply(self, frame: Frame, reply: Reply) -> None:
         self.deliver(websocket.binary(requests.tunnelled(frame.header.id, reply)))
@@ -295,5 +363,24 @@ class Connection:
         if command.action == "cancel":
             self._node.following.cancel(self, command.correlation_id, command.requests)
             return
-        await self._node.turns.take()
+        await self._node.turns.take(_user_key(claims))
         await self._node.following.establish(self, user(claims), command.correlation_id, command.requests)
+
+
+def _host(upgrade: Upgrade) -> str:
+    """What the client calls us, which every URL of its answers will begin with. Raises ``UpgradeRefused``."""
+    host = upgrade.headers.get("host", "localhost")
+    if len(host) > LONGEST_HOST or not _HOST.fullmatch(host):
+        raise UpgradeRefused(400, "Host must be a name or an address, and perhaps a port")
+    return host
+
+
+def _unwrap(frame: Frame) -> Request:
+    wrapped = frame.header.http_request
+    assert wrapped is not None, "only frames with a request are answered"
+    return requests.from_http_request(wrapped, frame.payload, frame.header.payload_type)
+
+
+def _user_key(claims: Claims) -> tuple[str, str]:
+    """Whose turn it is: a user's, however many connections he has."""
+    return claims.service_sid, claims.identity

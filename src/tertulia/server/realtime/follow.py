@@ -34,9 +34,6 @@ EVENTS_IN_A_FRAME = 50
 FRAME_BYTES = 256 * 1024
 """About how much one notification of a replay holds; a single event may be more."""
 SETTLED_IN_A_FRAME = 100
-ENOUGH_WAITING_BYTES = 256 * 1024
-"""With more than this unsent, a replay waits for the reader."""
-READER_PATIENCE_S = 30.0
 
 
 class Reader(Follower, Protocol):
@@ -45,13 +42,10 @@ class Reader(Follower, Protocol):
     @property
     def is_open(self) -> bool: ...
 
-    @property
-    def unsent_bytes(self) -> int: ...
-
     def notify(self, message_type: str, body: bytes) -> None: ...
 
-    def drop_slow(self) -> None:
-        """It does not read; it comes back and catches up."""
+    async def let_read(self) -> None:
+        """Returns when it has taken most of what was sent to it, or is gone; in bounded time."""
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -195,7 +189,7 @@ async def _send(reader: Reader, replay: Replay, correlation_id: int) -> None:
         events = [event.event for event in run]
         for start in range(0, len(events), EVENTS_IN_A_FRAME):
             for body in _bodies(event_type, correlation_id, events[start : start + EVENTS_IN_A_FRAME]):
-                await let_read(reader)
+                await reader.let_read()
                 reader.notify(sync.REPLAY_EVENT, body)
 
 
@@ -208,17 +202,6 @@ def _bodies(event_type: str, correlation_id: int, events: Sequence[sync.Event]) 
     half = len(events) // 2
     yield from _bodies(event_type, correlation_id, events[:half])
     yield from _bodies(event_type, correlation_id, events[half:])
-
-
-async def let_read(reader: Reader) -> None:
-    """Wait until the reader has taken most of what was sent; one that takes nothing for too long is dropped."""
-    waited = 0.0
-    while reader.is_open and reader.unsent_bytes > ENOUGH_WAITING_BYTES:
-        if waited > READER_PATIENCE_S:
-            reader.drop_slow()
-            return
-        await asyncio.sleep(0.02)
-        waited += 0.02
 
 
 def _settle(

@@ -13,6 +13,11 @@ from typing import Protocol
 
 from tertulia.server import observe
 
+FRAME_OVERHEAD_BYTES = 64
+"""What a frame that waits costs beside its bytes: an object and a place in a list. It counts as unsent."""
+ENOUGH_WAITING_BYTES = 256 * 1024
+"""With more than this unsent, the reader is behind, and what can wait for it does."""
+
 
 class Outlet(Protocol):
     """The part of `asyncio.WriteTransport` that a queue needs."""
@@ -49,7 +54,7 @@ class Flusher:
 
 
 class SendQueue:
-    """The frames that one transport has yet to take, in order; frames put first overtake the others.
+    """The frames that one transport has yet to take, in order; the latest pong overtakes the others.
 
     Never holds more than ``limit_bytes``, what the transport has buffered included. A frame beyond that empties the
     queue for good and calls ``on_overflow``, once. Only when less than half of that waits is any frame taken, and then
@@ -58,10 +63,11 @@ class SendQueue:
 
     __slots__ = (
         "_buffered",
+        "_drained",
         "_excess",
-        "_first",
         "_flusher",
         "_frames",
+        "_has_pong",
         "_limit",
         "_on_overflow",
         "_outlet",
@@ -77,7 +83,8 @@ class SendQueue:
         self._on_overflow: Callable[[], None] | None = on_overflow
         # None while empty: most connections are idle, and an empty list costs 56 bytes.
         self._frames: list[bytes] | None = None
-        self._first = 0
+        # The first of the frames is a pong.
+        self._has_pong = False
         self._queued = 0
         # At most this many bytes wait in the transport. It only drains between our writes, so the
         # transport is asked again only when this bound would mean an overflow.
@@ -85,15 +92,41 @@ class SendQueue:
         # The size of a frame that was taken beyond the limit and has not left yet.
         self._excess = 0
         self._paused = False
+        # Only while somebody waits.
+        self._drained: asyncio.Future[None] | None = None
 
     @property
     def unsent_bytes(self) -> int:
-        """What waits here and in the transport."""
+        """What waits here, with its overhead, and in the transport."""
         return self._queued + (self._outlet.get_write_buffer_size() if self._outlet is not None else 0)
+
+    @property
+    def is_behind(self) -> bool:
+        """So much is unsent that what can wait should."""
+        return self.unsent_bytes > ENOUGH_WAITING_BYTES
+
+    def drained(self, patience_s: float, lose_patience: Callable[[], None]) -> asyncio.Future[None]:
+        """Done when the queue is not behind any more, or is released: one future for all who wait, so shield it.
+
+        When that takes longer than ``patience_s``, ``lose_patience`` is called, once. The transport must pause its
+        protocol before it holds ``ENOUGH_WAITING_BYTES``; else nobody would learn that it has drained.
+        """
+        if self._drained is None:
+            loop = asyncio.get_running_loop()
+            self._drained = loop.create_future()
+            timer = loop.call_later(patience_s, self._lose_patience, lose_patience)
+            self._drained.add_done_callback(lambda _: timer.cancel())
+        return self._drained
+
+    def release(self) -> None:
+        """Those who wait for the queue to drain wait no longer."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
 
     def put(self, frame: bytes) -> None:
         """Sends ``frame``, at the end of this tick if the transport takes it."""
-        queued = self._queued + len(frame)
+        queued = self._queued + len(frame) + FRAME_OVERHEAD_BYTES
         if queued + self._buffered > self._limit and self._overflows(queued):
             return
         if self._frames is not None:
@@ -106,15 +139,22 @@ class SendQueue:
             return
         self._queued = queued
 
-    def put_first(self, frame: bytes) -> None:
-        """Sends ``frame`` before all that waits here, but behind what was put first earlier."""
+    def put_pong(self, frame: bytes) -> None:
+        """Sends ``frame`` before all that waits here, instead of a pong that waits (RFC 6455, 5.5.3)."""
         if self._frames is None:
             self.put(frame)
-        elif not self._overflows(self._queued + len(frame)):
-            self._queued += len(frame)
-            self._frames.insert(self._first, frame)
-        # A lone frame counts as well: the next one put first must not overtake it.
-        self._first += 1
+            self._has_pong = self._frames is not None
+            return
+        queued = self._queued + len(frame)
+        queued += -len(self._frames[0]) if self._has_pong else FRAME_OVERHEAD_BYTES
+        if self._overflows(queued):
+            return
+        self._queued = queued
+        if self._has_pong:
+            self._frames[0] = frame
+        else:
+            self._frames.insert(0, frame)
+            self._has_pong = True
 
     def flush(self) -> None:
         """Writes what waits, unless the transport is full."""
@@ -130,6 +170,8 @@ class SendQueue:
         self._paused = False
         if self._frames is not None:
             self._flusher.add(self)
+        elif self._drained is not None:
+            self._look()
 
     def finish(self) -> None:
         """Hands all that waits to the transport, full or not, and takes nothing any more."""
@@ -139,6 +181,7 @@ class SendQueue:
     def drop(self) -> None:
         """Forgets all that waits and takes nothing any more."""
         self._outlet = self._on_overflow = self._frames = None
+        self._has_pong = False
         self._queued = 0
 
     def _write(self) -> None:
@@ -146,7 +189,8 @@ class SendQueue:
         if frames is None or self._outlet is None:
             return
         self._frames = None
-        self._first = self._queued = 0
+        self._has_pong = False
+        self._queued = 0
         block = frames[0] if len(frames) == 1 else b"".join(frames)
         observe.WRITES.count += 1
         observe.BYTES_SENT.count += len(block)
@@ -154,6 +198,18 @@ class SendQueue:
         # The write may have ended the connection, and with it this queue.
         if self._outlet is not None:
             self._buffered = self._outlet.get_write_buffer_size()
+            if self._drained is not None:
+                self._look()
+
+    def _look(self) -> None:
+        if not self.is_behind:
+            self.release()
+
+    def _lose_patience(self, lose_patience: Callable[[], None]) -> None:
+        if self.is_behind:
+            lose_patience()
+        else:
+            self.release()
 
     def _overflows(self, queued: int) -> bool:
         if self._outlet is None or self._on_overflow is None:

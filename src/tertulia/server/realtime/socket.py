@@ -23,6 +23,9 @@ from .send_queue import Flusher, SendQueue
 
 log = logging.getLogger(__name__)
 
+TRANSPORT_BYTES = 64 * 1024
+"""With more than this in the transport, frames wait in the queue."""
+
 
 class SocketHandler(Protocol):
     """What is done with one connection. Nothing here may wait; what raises closes the connection with 1011."""
@@ -97,19 +100,21 @@ class Socket(asyncio.Protocol):
         return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else name or ""
 
     @property
-    def unsent_bytes(self) -> int:
-        """What the peer has not taken yet, as far as we know."""
-        return self._queue.unsent_bytes
+    def is_behind(self) -> bool:
+        """The peer has not taken most of what was sent, as far as we know."""
+        return self._queue.is_behind
+
+    def drained(self, patience_s: float, lose_patience: Callable[[], None]) -> asyncio.Future[None]:
+        """Done when the peer is not behind any more or the connection is gone: one for all who wait, so shield it.
+
+        ``lose_patience`` is called when that takes too long.
+        """
+        return self._queue.drained(patience_s, lose_patience)
 
     def send(self, frame: bytes) -> None:
         """Sends a whole frame, or several joined, with all else this tick has; nothing once the end has begun."""
         if self._phase is _OPEN:
             self._queue.put(frame)
-
-    def send_first(self, frame: bytes) -> None:
-        """Sends a control frame before the frames that wait."""
-        if self._phase is _OPEN:
-            self._queue.put_first(frame)
 
     def close(self, code: int = websocket.NORMAL, reason: str = "") -> None:
         """Ends the connection in good order: what waits is sent, then the close frame; the peer's is awaited.
@@ -133,6 +138,8 @@ class Socket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         limits = self._terms.limits
         self._transport = cast(asyncio.Transport, transport)
+        # What TLS would hold by itself is more than we call behind, and we would not hear that it has drained.
+        self._transport.set_write_buffer_limits(high=TRANSPORT_BYTES)
         self._queue = SendQueue(self._transport, limits.queue_bytes, self._terms.flusher, self._overflow)
         self._reader = FrameReader(limits.message_bytes)
         self._connections.add(self)
@@ -169,6 +176,8 @@ class Socket(asyncio.Protocol):
                 handler.closed()
             except Exception:  # one of the request edges
                 self._handler_failed("closed")
+        # Behind the handler: who goes on finds the connection ended.
+        self._queue.release()
 
     def pause_writing(self) -> None:
         self._queue.pause()
@@ -217,7 +226,8 @@ class Socket(asyncio.Protocol):
 
     def _react(self, event: Event) -> None:
         if isinstance(event, Ping):
-            self.send_first(websocket.pong(event.data))
+            if self._phase is _OPEN:
+                self._queue.put_pong(websocket.pong(event.data))
         elif isinstance(event, Message):
             self.close(websocket.UNSUPPORTED_DATA, "only binary messages are understood")
         elif isinstance(event, Closed):

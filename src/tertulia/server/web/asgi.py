@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
 from tertulia.server import observe
-from tertulia.server.domain.errors import BODY_TOO_LARGE, RESOURCE_NOT_FOUND
+from tertulia.server.domain.errors import BODY_TOO_LARGE, RESOURCE_NOT_FOUND, TertuliaError
 from tertulia.wire.requests import Reply, Request, error_reply, parse_query
 
 from . import cors
-from .dispatch import Dispatcher
+from .dispatch import CallerGone, Dispatcher
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -22,13 +22,10 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 _JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
 _CORS: Final = tuple((name.lower().encode(), value.encode()) for name, value in cors.HEADERS)
 _CLIENT_PREFIXES: Final = ("/Client/", "/v3/", "/v1/typing", "/v1/registrations")
 _REST_PREFIX: Final = "/v1/"
-
-
-class _TooLarge(Exception):
-    """The body is longer than we read."""
 
 
 class HttpApp:
@@ -59,10 +56,7 @@ class HttpApp:
         is_head = scope["method"] == "HEAD"
         try:
             reply = await self._answer(scope, receive, "GET" if is_head else scope["method"])
-        except _TooLarge:
-            message = f"The request body is larger than {self._limit} bytes"
-            reply = error_reply(BODY_TOO_LARGE.family.status, BODY_TOO_LARGE.code, message)
-        except ConnectionResetError:
+        except CallerGone:
             return
         await _send(send, reply, with_body=not is_head)
 
@@ -83,35 +77,42 @@ class HttpApp:
             path=path,
             query=parse_query(query.decode("utf-8", "replace")) if query else {},
             headers=headers,
-            body=await self._body(headers, receive) if method != "GET" else b"",
+            body=b"",
         )
         host = headers.get("host")
-        return await face.dispatch(request, base_url=f"{scope['scheme']}://{host}" if host else None)
+        return await face.dispatch(
+            request,
+            base_url=f"{scope['scheme']}://{host}" if host else None,
+            body=(lambda: self._body(headers, receive)) if method != "GET" else None,
+        )
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length[:16]) > self._limit:
-            raise _TooLarge
+            raise self._too_large()
         event = await receive()
         body: bytes = event.get("body", b"")
         if not event.get("more_body"):
             return self._bounded(event, body)
         parts, size = [body], len(body)
         while event.get("more_body"):
+            if size > self._limit:
+                raise self._too_large()
             event = await receive()
             part = event.get("body", b"")
             size += len(part)
-            if size > self._limit:
-                raise _TooLarge
             parts.append(part)
         return self._bounded(event, b"".join(parts))
 
     def _bounded(self, event: Event, body: bytes) -> bytes:
         if event["type"] == "http.disconnect":
-            raise ConnectionResetError
+            raise CallerGone
         if len(body) > self._limit:
-            raise _TooLarge
+            raise self._too_large()
         return body
+
+    def _too_large(self) -> TertuliaError:
+        return BODY_TOO_LARGE(f"The request body is larger than {self._limit} bytes")
 
     async def _own(self, method: str, path: str) -> Reply:
         """The pages of the server itself."""
@@ -143,5 +144,7 @@ async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
         headers.append((b"content-length", b"0"))
     if reply is not cors.PREFLIGHT:
         headers.extend(_CORS)
+    if reply.status == BODY_TOO_LARGE.family.status:
+        headers.append(_CLOSE)  # what is left of the body is not read
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})

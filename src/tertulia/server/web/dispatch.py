@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,10 @@ _encode: Final = msgspec.json.Encoder().encode
 _UNKNOWN: Final = "unknown"
 """What a request for no operation counts as."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class CallerGone(Exception):
+    """The caller hung up before the request was whole; there is nobody to answer."""
 
 
 class Dispatcher:
@@ -50,11 +54,20 @@ class Dispatcher:
         """The operation of a path; or the methods that the path has, none when there is no such path."""
         return self._router.find(method, path)
 
-    async def dispatch(self, request: Request, *, caller: Caller | None = None, base_url: str | None = None) -> Reply:
+    async def dispatch(
+        self,
+        request: Request,
+        *,
+        caller: Caller | None = None,
+        base_url: str | None = None,
+        body: Callable[[], Awaitable[bytes]] | None = None,
+    ) -> Reply:
         """The answer to a request.
 
         Who asks is found from its headers unless the connection knows it and says so with ``caller``. URLs in the
-        answer begin with ``server.public_url``, else ``base_url``, else ``http://`` and the request's host.
+        answer begin with ``server.public_url``, else ``base_url``, else ``http://`` and the request's host. What is
+        not here yet of the request is brought by ``body``, for callers who are let in only; its ``CallerGone`` is
+        the one thing raised.
         """
         started = time.perf_counter()
         request_id = f"RQ{self._randomness.draw(16).hex()}"
@@ -64,7 +77,14 @@ class Dispatcher:
         found = self._router.find(request.method, request.path)
         try:
             url = self._public_url or base_url or f"http://{request.headers.get('host', 'localhost')}"
-            reply = await self._answer(request, found, caller or await self._face.caller(request), url)
+            who = caller or await self._face.caller(request)
+            if body is not None:
+                waits = time.perf_counter()
+                request = msgspec.structs.replace(request, body=await body())
+                started += time.perf_counter() - waits  # how fast they send is not ours to measure
+            reply = await self._answer(request, found, who, url)
+        except CallerGone:
+            raise
         except Exception as error:
             # The edge: whatever happened, the caller gets an answer.
             reply = self._face.failure(known(error, request_id), request)
