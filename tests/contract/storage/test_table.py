@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tertulia.server.storage.database import Database, StatementFailed, UniqueViolation
+from tertulia.server.storage.database import Connection, Database, StatementFailed, UniqueViolation
 from tertulia.server.storage.table import Table
 
 
@@ -62,6 +62,10 @@ async def tables(database: Database) -> Database:
     return database
 
 
+async def everything(connection: Connection, table: Table[Any], name: str) -> list[Any]:
+    return table.entities(await connection.rows(f"SELECT {table.columns} FROM {name} ORDER BY 1, 2"))
+
+
 def plain(owner: str, index: int, text: str | None = None) -> Plain:
     return Plain(owner, index, index / 2, text)
 
@@ -86,7 +90,7 @@ async def test_every_kind_of_field_comes_back_as_it_was(tables: Database, entity
 async def test_many_rows_come_back_as_they_were(tables: Database) -> None:
     async with tables.transaction() as connection:
         await RICH.add_many(connection, [richest, poorest])
-        assert await RICH.find(connection) == [richest, poorest]
+        assert await everything(connection, RICH, "rich") == [richest, poorest]
         assert RICH.entities(await connection.rows(f"SELECT {RICH.columns} FROM rich WHERE false")) == []
 
 
@@ -111,7 +115,7 @@ async def test_saving_writes_every_column_of_that_row_alone(tables: Database) ->
     async with tables.transaction() as connection:
         await PLAIN.add_many(connection, [plain("a", 1), plain("a", 2)])
         await PLAIN.save(connection, changed)
-        assert await PLAIN.find(connection) == [changed, plain("a", 2)]
+        assert await everything(connection, PLAIN, "plain") == [changed, plain("a", 2)]
 
 
 async def test_saving_against_an_earlier_value_writes_only_what_differs(tables: Database) -> None:
@@ -150,40 +154,6 @@ async def test_removing_tells_whether_there_was_one(tables: Database) -> None:
         assert await PLAIN.remove(connection, "a", 1) is False
 
 
-async def test_finding_by_values_that_are_equal_or_absent(tables: Database) -> None:
-    async with tables.transaction() as connection:
-        await PLAIN.add_many(connection, [plain("a", 1), plain("a", 2, "x"), plain("b", 1, "x")])
-        assert await PLAIN.find(connection, text="x") == [plain("a", 2, "x"), plain("b", 1, "x")]
-        assert await PLAIN.find(connection, owner="a", text=None) == [plain("a", 1)]
-        await RICH.add_many(connection, [richest, poorest])
-        assert await RICH.find(connection, colour=Colour.BLUE, is_open=False) == [poorest]
-
-
-async def test_pages_follow_each_other_without_gap_or_repeat(tables: Database) -> None:
-    everything = [plain(owner, index) for owner in "abc" for index in range(5)]
-    async with tables.transaction() as connection:
-        await PLAIN.add_many(connection, everything)
-        for descending in (False, True):
-            seen: list[Plain] = []
-            while page := await PLAIN.page(
-                connection,
-                limit=4,
-                after=(seen[-1].owner, seen[-1].index) if seen else None,
-                descending=descending,
-            ):
-                seen += page
-            assert seen == everything[:: -1 if descending else 1]
-
-
-async def test_a_page_may_be_narrowed_and_ordered_otherwise(tables: Database) -> None:
-    async with tables.transaction() as connection:
-        await PLAIN.add_many(connection, [plain("a", index, "x" if index % 2 else None) for index in range(10)])
-        page = await PLAIN.page(
-            connection, limit=2, after=(2.5, 5), where={"owner": "a", "text": "x"}, order=("size", "index")
-        )
-    assert page == [plain("a", 7, "x"), plain("a", 9, "x")]
-
-
 async def test_joins_take_the_columns_under_an_alias(tables: Database) -> None:
     async with tables.transaction() as connection:
         await PLAIN.add_many(connection, [plain("a", 1), plain("a", 2)])
@@ -197,12 +167,6 @@ async def test_joins_take_the_columns_under_an_alias(tables: Database) -> None:
 def test_a_field_that_is_not_there_is_refused() -> None:
     with pytest.raises(TypeError):
         Table(Plain, "plain", key="sid")
-
-
-async def test_a_column_that_is_not_there_is_refused(tables: Database) -> None:
-    async with tables.snapshot() as connection:
-        with pytest.raises(TypeError):
-            await PLAIN.find(connection, sid="a")
 
 
 parts = st.builds(Part, st.text(), st.lists(st.integers()).map(tuple))

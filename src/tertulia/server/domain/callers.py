@@ -54,14 +54,24 @@ def account(sid: str, *, hooks: bool = False) -> Caller:
     return Caller(kind=CallerKind.ACCOUNT, account_sid=sid, hooks=hooks)
 
 
-def identity(account_sid: str, service_sid: str, name: str, *, mutation_id: str | None = None) -> Caller:
-    """The user behind an access token."""
+def identity(
+    account_sid: str,
+    service_sid: str,
+    name: str,
+    *,
+    mutation_id: str | None = None,
+    endpoint_id: str | None = None,
+    push_credential_sid: str | None = None,
+) -> Caller:
+    """The user behind an access token. An empty mutation id is none."""
     return Caller(
         kind=CallerKind.IDENTITY,
         account_sid=account_sid,
         service_sid=service_sid,
         identity=name,
         mutation_id=mutation_id or None,
+        endpoint_id=endpoint_id,
+        push_credential_sid=push_credential_sid,
     )
 
 

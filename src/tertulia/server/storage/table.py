@@ -12,7 +12,7 @@ a field may be called ``index``. Queries beyond these belong to the entity's own
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import starmap
 from typing import Any, Generic, TypeVar
 
@@ -50,11 +50,9 @@ class Table(Generic[E]):
         if unknown := set(self._key).difference(self._names):
             raise TypeError(f"{entity.__name__} has no field {', '.join(sorted(unknown))}")
         codecs = {field.name: _codec(field.type) for field in fields}
-        self._encoders = {name: codec[0] for name, codec in codecs.items() if codec is not None}
         self._changed = [(at, *codec) for at, name in enumerate(self._names) if (codec := codecs[name]) is not None]
         self._key_at = tuple(self._names.index(name) for name in self._key)
         self._beside_key = tuple(at for at in range(len(fields)) if at not in self._key_at)
-        self._queries: dict[Any, str] = {}
 
         self.columns = ", ".join(map(_quoted, self._names))
         """For the ``SELECT`` list of a named query, in the order ``entity`` expects."""
@@ -146,71 +144,6 @@ class Table(Generic[E]):
     async def remove(self, connection: Connection, *key: Any) -> bool:
         """Whether there was a row with this key; there is none any more."""
         return await connection.execute(self._delete, *key) > 0
-
-    # -- several rows -------------------------------------------------------------------------------------------------
-
-    async def find(self, connection: Connection, **equals: Any) -> list[E]:
-        """Every entity whose columns have these values, in order of the key. ``None`` finds rows without a value."""
-        sql, parameters = self._query(equals, None, self._key, False)
-        return self.entities(await connection.rows(sql, *parameters))
-
-    async def page(
-        self,
-        connection: Connection,
-        *,
-        limit: int,
-        after: Sequence[Any] | None = None,
-        where: Mapping[str, Any] | None = None,
-        order: tuple[str, ...] | None = None,
-        descending: bool = False,
-    ) -> list[E]:
-        """At most ``limit`` entities that come after the values ``after`` of the columns ``order``.
-
-        ``order`` is the key unless given, and has to be unique and indexed: then a page costs the same wherever it is.
-        ``where`` is as in ``find``.
-        """
-        sql, parameters = self._query(where or {}, after, order or self._key, descending, limit=limit)
-        return self.entities(await connection.rows(sql, *parameters))
-
-    def _query(
-        self,
-        equals: Mapping[str, Any],
-        after: Sequence[Any] | None,
-        order: tuple[str, ...],
-        descending: bool,
-        limit: int | None = None,
-    ) -> tuple[str, list[Any]]:
-        given = tuple((name, value is None) for name, value in equals.items())
-        shape = (given, after is not None, order, descending, limit is not None)
-        sql = self._queries.get(shape) or self._compose_query(shape)
-        parameters = []
-        for name, value in equals.items():
-            if value is not None:
-                encode = self._encoders.get(name)
-                parameters.append(encode(value) if encode else value)
-        if after is not None:
-            parameters.extend(after)
-        if limit is not None:
-            parameters.append(limit)
-        return sql, parameters
-
-    def _compose_query(self, shape: tuple[tuple[tuple[str, bool], ...], bool, tuple[str, ...], bool, bool]) -> str:
-        given, continued, order, descending, limited = shape
-        if unknown := {name for name, _ in given}.union(order).difference(self._names):
-            raise TypeError(f"{self._entity.__name__} has no field {', '.join(sorted(unknown))}")
-        number = iter(range(1, 1000))
-        terms = [
-            f"{_quoted(name)} IS NULL" if absent else f"{_quoted(name)} = ${next(number)}" for name, absent in given
-        ]
-        if continued:
-            # A row value, not ORs: both databases then enter the index at the right place.
-            left, right = ", ".join(map(_quoted, order)), ", ".join(f"${next(number)}" for _ in order)
-            terms.append(f"({left}) {'<' if descending else '>'} ({right})")
-        where = f" WHERE {' AND '.join(terms)}" if terms else ""
-        by = ", ".join(_quoted(name) + (" DESC" if descending else "") for name in order)
-        sql = f"{self._select}{where} ORDER BY {by}" + (f" LIMIT ${next(number)}" if limited else "")
-        self._queries[shape] = sql
-        return sql
 
 
 def _quoted(name: str) -> str:

@@ -52,7 +52,7 @@ class HttpApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Only HTTP comes here; the WebSocket has its own way in."""
         if scope["type"] != "http":
-            raise NotImplementedError(f"no {scope['type']} here")
+            raise ValueError(f"no {scope['type']} here")
         is_head = scope["method"] == "HEAD"
         try:
             reply = await self._answer(scope, receive, "GET" if is_head else scope["method"])

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from tertulia.server.clock import Clock
-from tertulia.server.domain.callers import Caller, CallerKind, account
+from tertulia.server.domain.callers import Caller, account, identity
 from tertulia.server.domain.errors import SERVICE_NOT_PERMITTED, UNAUTHENTICATED, Forbidden, Unauthenticated
 from tertulia.server.domain.users import ConnectUser
 from tertulia.server.engine.engine import Engine
@@ -44,12 +44,11 @@ class _Good(msgspec.Struct, frozen=True):
 
 def user(claims: Claims, mutation_id: str | None = None) -> Caller:
     """The caller a good token stands for."""
-    return Caller(
-        kind=CallerKind.IDENTITY,
-        account_sid=claims.account_sid,
-        service_sid=claims.service_sid,
-        identity=claims.identity,
-        mutation_id=mutation_id or None,
+    return identity(
+        claims.account_sid,
+        claims.service_sid,
+        claims.identity,
+        mutation_id=mutation_id,
         endpoint_id=claims.endpoint_id,
         push_credential_sid=claims.push_credential_sid,
     )
