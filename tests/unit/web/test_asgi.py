@@ -144,4 +144,9 @@ async def test_the_description_is_served(outside: Outside) -> None:
 async def test_everything_else_is_not_found(outside: Outside, path: str) -> None:
     answer = await outside.http.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, 20404)
-    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/"])
+async def test_what_the_server_says_of_itself_is_not_for_pages_of_other_sites(outside: Outside, path: str) -> None:
+    assert "access-control-allow-origin" not in (await outside.http.get(path)).headers
+    assert "access-control-allow-origin" not in (await outside.http.options(path)).headers

@@ -54,22 +54,28 @@ class HttpApp:
         if scope["type"] != "http":
             raise ValueError(f"no {scope['type']} here")
         is_head = scope["method"] == "HEAD"
-        try:
-            reply = await self._answer(scope, receive, "GET" if is_head else scope["method"])
-        except CallerGone:
-            return
-        await _send(send, reply, with_body=not is_head)
-
-    async def _answer(self, scope: Scope, receive: Receive, method: str) -> Reply:
-        if method == "OPTIONS":
-            return cors.PREFLIGHT
+        method = "GET" if is_head else scope["method"]
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("utf-8", "replace")
-        face = (
-            self._client if path.startswith(_CLIENT_PREFIXES) else self._rest if path.startswith(_REST_PREFIX) else None
-        )
-        if face is None:
-            return await self._own(method, path)
+        face = self._face(path)
+        try:
+            reply = await (
+                self._own(method, path) if face is None else self._answer(face, scope, receive, method, path)
+            )
+        except CallerGone:
+            return
+        # Pages of other sites may call the APIs, with credentials of their own; what the server says of itself they
+        # may not read.
+        await _send(send, reply, with_body=not is_head, for_all_origins=face is not None)
+
+    def _face(self, path: str) -> Dispatcher | None:
+        if path.startswith(_CLIENT_PREFIXES):
+            return self._client
+        return self._rest if path.startswith(_REST_PREFIX) else None
+
+    async def _answer(self, face: Dispatcher, scope: Scope, receive: Receive, method: str, path: str) -> Reply:
+        if method == "OPTIONS":
+            return cors.PREFLIGHT
         headers = _headers(scope["headers"])
         query = scope["query_string"]
         request = Request(
@@ -134,7 +140,7 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
 
-async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
+async def _send(send: Send, reply: Reply, *, with_body: bool, for_all_origins: bool) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
     if reply.body:
         headers.append((b"content-length", str(len(reply.body)).encode()))
@@ -142,7 +148,7 @@ async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
             headers.append(_JSON)
     if reply.status != 204 and not reply.body:
         headers.append((b"content-length", b"0"))
-    if reply is not cors.PREFLIGHT:
+    if for_all_origins and reply is not cors.PREFLIGHT:
         headers.extend(_CORS)
     if reply.status == BODY_TOO_LARGE.family.status:
         headers.append(_CLOSE)  # what is left of the body is not read
