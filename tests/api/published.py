@@ -165,11 +165,17 @@ def _strict(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         strict["pattern"] = schema["pattern"].replace("0-9a-fA-F", "0-9a-f")
     if "enum" in strict and name in ("conversation_state", "state"):
         strict["enum"] = sorted({*strict["enum"], "initializing"})  # rest 16.2
+    if "enum" in strict and "apn" in strict["enum"]:
+        strict["enum"] = [*strict["enum"], "webpush"]  # an addition of ours, semantics 7.1
+    if strict.get("enum") == ["GET", "POST"]:
+        strict = {"enum": ["GET", "POST", None]}  # rest 16.1: null while a service has set none of its own
+    if name in ("pre_webhook_url", "post_webhook_url"):
+        strict.pop("format", None)  # of a receiver, not one of ours
     if name == "last_read_timestamp":
         strict["format"] = "date-time"
     if name in _JSON_TEXTS:
         strict["format"] = "json-text"
-    if name in _OBJECTS:
+    if name in _OBJECTS and schema.get("type") != "array":  # a list of push bindings has the name, too
         strict["type"] = "object"
     if "properties" in schema:
         strict["properties"] = {key: _strict(key, value) for key, value in schema["properties"].items()}

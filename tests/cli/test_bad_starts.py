@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tertulia.server.sealing import Sealer
 from tests.cli.command import TERTULIA, WITHIN_S, environment, refusal, run, serving
 
 
@@ -113,6 +114,20 @@ def test_another_key_than_the_one_that_sealed_the_secrets(data: Path) -> None:
         line = refusal(run(*command, "--data", data, variables=other))
         assert "key" in line
         assert other["TERTULIA_SEAL_KEY"] not in line
+
+
+def test_a_push_credential_that_another_key_has_sealed(data: Path) -> None:
+    """As when a database is put together from two backups."""
+    sid = "CR" + "0" * 32
+    other = Sealer(b"\x02" * 32)
+    with contextlib.closing(sqlite3.connect(data / "tertulia.db")) as database, database:
+        database.execute(
+            "INSERT INTO credentials VALUES (?, 'AC', 'fcm', NULL, 0, ?, 0, 0)", (sid, other.seal("{}", sid))
+        )
+    for command in (("serve", "--port", "0"), ("env",)):
+        line = refusal(run(*command, "--data", data))
+        assert f"sealed with key {other.key_id}" in line
+        assert "put back the key" in line
 
 
 def test_a_key_file_that_is_gone_is_not_replaced_by_another(data: Path) -> None:

@@ -97,4 +97,5 @@ async def test_what_comes_after_the_end_is_refused(world: World) -> None:
     assert codes == [50350] * 3
     _, codes = await together(other.do(DeleteService), other.send(there.sid), other.conversation())
     assert sorted(codes) == [20404, 50350]
+    await world.run_due()
     assert (await world.count("messages"), await world.count("participants")) == (0, 0)

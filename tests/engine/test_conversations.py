@@ -257,6 +257,7 @@ async def test_deleting_takes_everything_along(world: World) -> None:
     ):
         with refused(50350, 404):
             await ask
+    await world.run_due()
     for table in ("messages", "participants", "conversations"):
         assert await world.count(table) == 0
     with refused(50350, 404):

@@ -10,7 +10,6 @@ from tertulia.server.domain.conversations import Conversation, DeleteConversatio
 from tertulia.server.domain.messages import SendMessage, UpdateMessage
 from tertulia.server.domain.participants import AddParticipant, Participant, RemoveParticipant, UpdateParticipant
 from tertulia.server.domain.users import DeleteUser
-from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.unit import Policy
 
 from .world import BASE_URL, World, refused
@@ -128,7 +127,7 @@ async def test_ten_take_part(world: World) -> None:
 async def test_how_many_take_part_is_the_operators_choice(world: World) -> None:
     room = await room_of(world, *GROUP)
     policy = Policy(base_url=BASE_URL, group_text_participants=3)
-    world.engine = Engine(world.database, world.bus, world.clock, world.new_sid, policy)
+    world.engine = world.engine_with(policy)
     with refused(50436, 403):
         await add(world, room, address=CYD)
 

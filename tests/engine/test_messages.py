@@ -126,6 +126,7 @@ async def test_writing_a_message_costs_the_same_statements_for_few_and_for_many(
         ({"body": "x", "attributes": f'"{"x" * 4095}"'}, 50303, 400),
         ({"body": "x", "author": "x" * 257}, 50310, 400),
         ({"body": "x", "subject": "x" * 257}, 20001, 400),
+        ({"media_sids": ("",)}, 50506, 400),
         ({"media_sids": ("ME1",)}, 50510, 400),
         ({"media_sids": ("ME" + "0" * 32,)}, 50507, 404),
         ({"content_sid": "HX1"}, 50526, 400),

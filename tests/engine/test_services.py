@@ -79,6 +79,7 @@ async def test_a_service_goes_with_everything_in_it(world: World) -> None:
     world.told()
     await other.do(DeleteService)
     assert world.bus.heard == [ServiceGone(other.service)]
+    await world.run_due()
     assert {table: await world.count(table) for table in tables} == before
     again: Any
     for again in (DeleteService, ConfigureService):

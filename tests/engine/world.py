@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from tertulia.server.bus.base import EventPublished, Publication
+from tertulia.server.bus.base import Bus, EventPublished, Publication
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain import callers
@@ -26,11 +26,18 @@ from tertulia.server.domain.roles import CreateRole, Role
 from tertulia.server.domain.services import CreateService
 from tertulia.server.domain.users import ConnectUser, User
 from tertulia.server.engine.engine import Engine
+from tertulia.server.engine.identities import Identities
+from tertulia.server.engine.lanes import Lanes
 from tertulia.server.engine.queries import Queries
+from tertulia.server.engine.rates import Rates
 from tertulia.server.engine.unit import Policy
+from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.first_start import Credentials, first_credentials, make_first_account
+from tertulia.server.outgoing import Outgoing
+from tertulia.server.jobs.lifecycle import lifecycle_performers
+from tertulia.server.jobs.worker import Worker
 from tertulia.server.sealing import Sealer
-from tertulia.server.settings import Bootstrap
+from tertulia.server.settings import Bootstrap, Settings
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource
@@ -66,10 +73,27 @@ class World:
         self.credentials = credentials
         self.bus = RecordingBus()
         self.new_sid = lambda prefix: source.new(prefix, clock.now(), os.urandom(10))
-        self.engine = Engine(database, self.bus, clock, self.new_sid, Policy(base_url=BASE_URL))
+        self.webhook_calls = WebhookCalls(Outgoing(Settings()), Identities(database, sealer, clock))
+        self.engine = self.engine_with(Policy(base_url=BASE_URL))
         self.queries = Queries(database)
         self.account = callers.account(credentials.account_sid)
         self.service = credentials.service_sid
+
+    def engine_with(
+        self, policy: Policy, bus: Bus | None = None, *, rates: Rates | None = None, lanes: Lanes | None = None
+    ) -> Engine:
+        """An engine on this world's database, with another policy or another bus, or with limits."""
+        return Engine(
+            self.database,
+            bus or self.bus,
+            self.clock,
+            self.new_sid,
+            policy,
+            self.sealer,
+            webhook_calls=self.webhook_calls,
+            rates=rates,
+            lanes=lanes,
+        )
 
     async def in_new_service(self, name: str = "another") -> World:
         """The same world, seen from a new service of the account; what is heard is shared."""
@@ -86,6 +110,10 @@ class World:
         if "service" in _fields(command) and "service" not in fields:
             fields["service"] = self.service
         return await self.engine.execute(by or self.account, command(**fields))
+
+    async def run_due(self) -> int:
+        """Perform what conversations, services and users owe by now; how many attempts that were."""
+        return await Worker(self.database, self.clock, lifecycle_performers(self.engine, sweep_pause_s=0)).run_due()
 
     async def role(self, kind: str, *permissions: str) -> Role:
         """A new role; one without permissions gets the one that nothing asks for."""

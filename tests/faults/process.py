@@ -24,6 +24,7 @@ AUTH_TOKEN, SECRET = "4" * 32, "5" * 32
 PATIENCE_S = 20.0
 
 _SERVE = "import sys; from tertulia.cli.main import main; sys.exit(main())"
+_SERVE_AND_DIE = "import sys; from tests.faults.dying import main; sys.exit(main())"
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -39,6 +40,8 @@ class ServerProcess:
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.port = 0
+        self.die: str | None = None
+        """Where the process ends by itself, once it is started again; see ``dying.py``."""
         self._settings = {f"TERTULIA_{name.upper()}": str(value) for name, value in settings.items()}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -63,9 +66,13 @@ class ServerProcess:
             "TERTULIA_LOG_LEVEL": "warning",
             **self._settings,
         }
+        program = _SERVE
+        if self.die is not None:
+            program = _SERVE_AND_DIE
+            environment |= {"DIE": self.die, "PYTHONPATH": os.getcwd()}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", _SERVE, "serve", "--port", str(self.port), "--data", str(self.data)),
+                *(sys.executable, "-c", program, "serve", "--port", str(self.port), "--data", str(self.data)),
                 env=environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -87,6 +94,10 @@ class ServerProcess:
 
     def ask_to_stop(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
+
+    async def death(self) -> None:
+        """Until the process has ended itself."""
+        assert await self.exit_code() == -signal.SIGKILL, self.log.read_text()
 
     async def exit_code(self) -> int:
         assert self._process is not None

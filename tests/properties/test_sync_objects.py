@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tertulia.server.bus.base import EventPublished, UserGone
+from tertulia.server.domain import callers
 from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.conversations import (
@@ -26,6 +27,7 @@ from tertulia.server.domain.conversations import (
     DeleteConversation,
     UpdateConversation,
 )
+from tertulia.server.domain.credentials import CreateCredential, Secrets
 from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.domain.memberships import LeaveConversation, UpdateMembership
 from tertulia.server.domain.messages import DeleteMessage, SendMessage, UpdateMessage
@@ -36,13 +38,19 @@ from tertulia.server.domain.participants import (
     RemoveParticipant,
     UpdateParticipant,
 )
+from tertulia.server.domain.presence import ArriveUser, DepartUser
+from tertulia.server.domain.push import RegisterPush, RemovePush
+from tertulia.server.domain.receipts import ExpectReceipts, Receipt, ReceiptStatus, RecordReceipt
+from tertulia.server.domain.services import ConfigureService
 from tertulia.server.domain.sync import ObjectKind, object_sid, parse_object_sid
 from tertulia.server.domain.users import DeleteUser, UpdateUser
 from tertulia.server.engine.sync.catalogue import Catalogue
 from tertulia.server.engine.sync.views import View
+from tertulia.server.jobs.presence import PresenceSweep
 from tertulia.server.storage.conversations import ConversationFilter
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
+from tertulia.server.storage.presence import Nodes
 from tertulia.wire.sync import live_body
 from tests.engine.world import BASE_URL, World, new_world
 
@@ -50,6 +58,7 @@ from .mirror import Mirror, read_mirror
 
 IDENTITIES = ("ana", "ben", "eve")
 ROOMS = 2
+NODES = ("one node", "another")
 OF_CONVERSATION = (ObjectKind.DOCUMENT, ObjectKind.MESSAGES, ObjectKind.ROSTER)
 OF_USER = (ObjectKind.CONVERSATIONS, ObjectKind.USER_INFO)
 EVERYTHING = Page(10_000)
@@ -64,17 +73,20 @@ PROLOGUE: list[Step] = [(0, 0, 0, 3), (3, 0, 0, 1), (3, 1, 0, 1), (1, 0, 0, 1)]
 class Story:
     """One sequence of commands in a service of its own, and what a client of everything holds."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, credential: str) -> None:
         self.world = world
         self.rooms: list[str] = []
         self.messages: list[tuple[str, str]] = []
         self.outsiders: list[tuple[str, str]] = []
+        self.receipts: list[Receipt] = []
         self.mirrors: dict[str, Mirror] = {}
         self.copies: list[dict[str, Mirror]] = []
         self.maps: dict[str, str] = {}
         """The conversations map of each identity."""
         self.creators: dict[str, str] = {}
         self.came: set[tuple[str, str]] = set()
+        self.credential = credential
+        self.sweep = PresenceSweep(world.database, world.engine, world.bus, world.clock)
 
     # --- commands
 
@@ -128,6 +140,36 @@ class Story:
             return caller, DeleteConversation(**here)
         if what == 7:
             return world.account, DeleteUser(service=service, user=identity)
+        if what == 8 and self.messages and self.outsiders:
+            at, message = self.messages[detail % len(self.messages)]
+            there = {"service": service, "conversation": at, "message": message}
+            here_too = tuple(sid for room, sid in self.outsiders if room == at)
+            return world.account, ExpectReceipts(**there, participants=here_too)
+        if what == 9 and self.receipts:
+            receipt = self.receipts[where % len(self.receipts)]
+            return world.account, RecordReceipt(
+                service=service,
+                conversation=receipt.conversation_sid,
+                message=receipt.message_sid,
+                receipt=receipt.sid,
+                status=[*ReceiptStatus][detail % len(ReceiptStatus)],
+            )
+        return self.plan_reachability(what - 9, identity, where, detail)
+
+    def plan_reachability(
+        self, what: int, identity: str, where: int, detail: int
+    ) -> tuple[Caller, Command[Any]] | None:
+        account, service = self.world.account.account_sid, self.world.service
+        if what == 1:
+            said = DepartUser if detail > 5 else ArriveUser
+            return callers.system(account), said(service=service, identity=identity, node=NODES[detail % 2])
+        if what == 2:
+            caller = callers.identity(account, service, identity, push_credential_sid=self.credential)
+            device = f"device-{where}"
+            keep = detail <= 5
+            return caller, (RegisterPush if keep else RemovePush)(kind="fcm", address=device)
+        if what == 3:
+            return self.world.account, ConfigureService(service=service, reachability_enabled=detail > 2)
         return None
 
     async def perform(self, step: Step) -> None:
@@ -150,6 +192,10 @@ class Story:
             self.messages = [*self.messages, (answer.conversation_sid, answer.sid)][-6:]
         elif isinstance(command, AddParticipant) and answer.identity is None:
             self.outsiders = [*self.outsiders, (answer.conversation_sid, answer.sid)][-4:]
+        elif isinstance(command, ExpectReceipts):
+            self.receipts = [*self.receipts, *answer][-4:]
+        if isinstance(command, ConfigureService):
+            await self.sweep.sweep()
         events, self.world.bus.heard = self.world.bus.heard, []
         known = set(self.mirrors)
         await self.open_new(answer)
@@ -260,13 +306,19 @@ class Stage:
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._world = self._runner.run(self._stack.enter_async_context(new_world()))
+        self._credential = ""
 
     def play(self, steps: list[Step], pauses: set[int], limit: int) -> None:
         self._runner.run(self._play(steps, pauses, limit))
 
     async def _play(self, steps: list[Step], pauses: set[int], limit: int) -> None:
         self._world.bus.heard.clear()
-        story = Story(await self._world.in_new_service())
+        if not self._credential:
+            await self._make_nodes()
+        story = Story(await self._world.in_new_service(), self._credential)
+        await story.world.do(ConfigureService, reachability_enabled=limit > 1)
+        await story.sweep.sweep()
+        self._world.bus.heard.clear()
         await story.world.connect("ana")
         for step in PROLOGUE:
             await story.perform(step)
@@ -275,6 +327,14 @@ class Stage:
             if number in pauses or number == len(steps) - 1:
                 async with self._world.database.snapshot() as connection:
                     await story.pause(limit, connection)
+
+    async def _make_nodes(self) -> None:
+        """They live as long as the stage, and its users have devices under one credential."""
+        made = await self._world.do(CreateCredential, kind="fcm", secrets=Secrets(secret="of a test"))
+        self._credential = made.sid
+        async with self._world.database.transaction() as connection:
+            for name in NODES:
+                await Nodes(connection).add(name, 1 << 60)
 
     def close(self) -> None:
         self._runner.run(self._stack.aclose())
@@ -289,7 +349,9 @@ def stage() -> Iterator[Stage]:
 
 
 # Small numbers, so that the same things are met again; what ends things is rare, so that there is something to end.
-_WHAT = st.sampled_from([0, *range(1, 16), *range(1, 16), *(16, 17, 18) * 3, 19, 19, 20, 21, 22])
+_WHAT = st.sampled_from(
+    [0, *range(1, 16), *range(1, 16), *(16, 17, 18) * 3, 19, 19, 20, 21, 22, *(23, 24) * 2, *(25,) * 4, 26, 26, 27]
+)
 _steps = st.lists(st.tuples(_WHAT, st.integers(0, 2), st.integers(0, 1), st.integers(0, 9)), min_size=5, max_size=24)
 
 

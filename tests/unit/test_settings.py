@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tertulia.server.settings import KNOWN, Bootstrap, Settings
+from tertulia.server.settings import KNOWN, PUBLISHED, Bootstrap, Settings
 from tertulia.server.sources import SettingsError, resolve
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -137,8 +137,33 @@ def test_every_setting_can_be_set_by_the_variable_that_bears_its_name() -> None:
         text = KEY if known.is_secret else known.choices[-1] if known.choices else str(known.default)
         if known.name == "server.public_url":
             text = "https://chat.example.org"
+        elif known.name == "webhooks.flows":
+            text = f"FW{'0' * 32} https://flows.example.org"
+        elif text == "None":
+            text = "0"
         resolved = resolve({known.variable: text})
         assert resolved.sources == {known.name: known.variable}
+
+
+def test_a_limit_is_the_one_that_is_set_else_that_of_the_profile_else_none() -> None:
+    assert resolve({}).settings.limits.rate("connections") == 0
+    hosted = {"TERTULIA_LIMITS_PROFILE": "hosted"}
+    for chosen, in_force in (
+        ({}, 7_000),
+        ({"TERTULIA_LIMITS_CONNECTIONS": "0"}, 0),
+        ({"TERTULIA_LIMITS_CONNECTIONS": "9"}, 9),
+    ):
+        limits = resolve({**hosted, **chosen}).settings.limits
+        assert (limits.rate("connections"), limits.rate("conversation_actions_per_s")) == (in_force, 30)
+    with pytest.raises(SettingsError, match=r"limits\.connections .*`int` >= 0"):
+        resolve({"TERTULIA_LIMITS_CONNECTIONS": "-1"})
+
+
+def test_every_rate_of_the_hosted_service_can_be_set() -> None:
+    for name, published in PUBLISHED.items():
+        known = KNOWN[f"limits.{name}"]
+        assert known.default is None
+        assert str(published) in known.description
 
 
 def test_the_seal_key_is_never_shown() -> None:

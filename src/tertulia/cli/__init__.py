@@ -3,6 +3,7 @@
 * ``serve`` — runs a server.
 * ``env`` — prints what other tools need to reach it.
 * ``token`` — prints an access token for an identity.
+* ``accounts``, ``keys`` — make, list and end the tenants and their API keys.
 * ``doctor`` — looks for trouble and says what to do.
 * ``migrate`` — brings the database up to date, or says what that would take.
 * ``settings`` — prints the settings in force and their sources.

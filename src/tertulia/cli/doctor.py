@@ -117,7 +117,7 @@ def _database(resolved: Resolved) -> Finding:
         async with app.open_installation(resolved.settings, resolved.bootstrap, migrate=False) as installation:
             waiting = installation.plan()
             if not waiting:
-                installation.first_credentials()
+                installation.first_account()
             return waiting
 
     try:

@@ -14,7 +14,7 @@ def run(options: argparse.Namespace) -> int:
     """Print one ``export`` line per value. Works while the server runs; never changes anything."""
     resolved = resolve_settings(options)
     url = url_of(resolved, options.url)
-    credentials = credentials_of(resolved)
+    credentials = credentials_of(resolved, account_sid=options.account, key_sid=options.key)
     values = {
         "ACCOUNT_SID": credentials.account_sid,
         "AUTH_TOKEN": credentials.auth_token,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from tertulia.cli.call import CommandFailed
 from tertulia.cli.urls import base_url
 from tertulia.server import app
+from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.sources import Resolved
+
+R = TypeVar("R")
 
 
 def require_data_folder(resolved: Resolved) -> Path:
@@ -33,23 +38,43 @@ def url_of(resolved: Resolved, given: str | None) -> str:
     return url
 
 
-def credentials_of(resolved: Resolved, service_sid: str | None = None) -> app.Credentials:
-    """The first account's credentials, for its default service or the given one.
+def credentials_of(
+    resolved: Resolved,
+    *,
+    account_sid: str | None = None,
+    key_sid: str | None = None,
+    service_sid: str | None = None,
+) -> app.Credentials:
+    """The credentials that are named, for the account's default service or the given one.
 
-    Raises CommandFailed when they cannot be read, or when the account has no such service.
+    Without any name they are those of the first account. Raises CommandFailed when they cannot be read, or when the
+    account has no such service.
     """
+
+    async def read(installation: app.Installation) -> app.Credentials:
+        credentials = await installation.credentials(account_sid, key_sid)
+        if service_sid is None:
+            return credentials
+        if not await installation.has_service(credentials.account_sid, service_sid):
+            raise CommandFailed(f"--service {service_sid}: account {credentials.account_sid} has no such service")
+        return msgspec.structs.replace(credentials, service_sid=service_sid)
+
+    return at_installation(resolved, read)
+
+
+def at_installation(resolved: Resolved, work: Callable[[app.Installation], Awaitable[R]], *, writes: bool = False) -> R:
+    """What the work finds or does in the data folder, also while a server runs on it. Raises CommandFailed."""
     require_data_folder(resolved)
 
-    async def read() -> app.Credentials:
-        async with app.open_installation(resolved.settings, resolved.bootstrap, migrate=False) as installation:
-            credentials = installation.first_credentials()
-            if service_sid is None:
-                return credentials
-            if not await installation.has_service(service_sid):
-                raise CommandFailed(f"--service {service_sid}: account {credentials.account_sid} has no such service")
-            return msgspec.structs.replace(credentials, service_sid=service_sid)
+    async def do() -> R:
+        async with app.open_installation(
+            resolved.settings, resolved.bootstrap, migrate=False, writes=writes
+        ) as installation:
+            return await work(installation)
 
     try:
-        return asyncio.run(read())
+        return asyncio.run(do())
     except app.StartupFailure as failure:
         raise CommandFailed(str(failure)) from None
+    except TertuliaError as refusal:
+        raise CommandFailed(refusal.message) from None

@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tertulia import __version__
 from tertulia.cli.call import CommandFailed
 from tertulia.server.sources import SettingsError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,10 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     url_help = "base URL of the server (default: where it runs, else from the settings)"
     env = commands.add_parser("env", parents=[common], help="print credentials and URLs as export lines")
     env.add_argument("--url", help=url_help)
+    _choose_credentials(env)
 
     token = commands.add_parser("token", parents=[common], help="print an access token")
     token.add_argument("identity", metavar="IDENTITY", help="who will connect with it")
     token.add_argument("--ttl", type=_seconds, default=3600, metavar="SECONDS", help="its life (default: 3600)")
+    _choose_credentials(token)
     token.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
     token.add_argument("--encrypted", action="store_true", help="hide its content from who holds it (JWE)")
 
@@ -66,8 +72,86 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", parents=[common], help="bring the database up to date")
     migrate.add_argument("--plan", action="store_true", help="only print what would run")
 
+    _add_accounts(commands, common)
+    _add_keys(commands, common)
+    _add_outbox(commands, common)
+    _add_retention(commands, common)
     commands.add_parser("settings", parents=[common], help="print the settings in force and their sources")
     return parser
+
+
+def _choose_credentials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", metavar="AC...", help="account (default: the first, or that of the key)")
+    parser.add_argument("--key", metavar="SK...", help="API key of it (default: its oldest)")
+
+
+def _add_accounts(commands: Commands, common: argparse.ArgumentParser) -> None:
+    accounts = commands.add_parser("accounts", help="make, list, suspend and reinstate accounts")
+    deeds = accounts.add_subparsers(dest="what", metavar="WHAT", required=True)
+    json = _printing_json()
+    create = deeds.add_parser("create", parents=[common, json], help="make one, and print its auth token")
+    create.add_argument("name", metavar="NAME", help="what it is called")
+    deeds.add_parser("list", parents=[common, json], help="print all, without secrets")
+    revoke = deeds.add_parser("revoke", parents=[common, json], help="suspend one: nothing of it is served any more")
+    reinstate = deeds.add_parser("reinstate", parents=[common, json], help="serve a suspended one again")
+    for parser in (revoke, reinstate):
+        parser.add_argument("account", metavar="AC...", help="its SID")
+
+
+def _add_keys(commands: Commands, common: argparse.ArgumentParser) -> None:
+    keys = commands.add_parser("keys", help="make, list and revoke API keys")
+    deeds = keys.add_subparsers(dest="what", metavar="WHAT", required=True)
+    json = _printing_json()
+    create = deeds.add_parser("create", parents=[common, json], help="make one, and print its secret")
+    create.add_argument("name", metavar="NAME", nargs="?", default="key", help="what it is called (default: key)")
+    listing = deeds.add_parser("list", parents=[common, json], help="print all of an account, without secrets")
+    for parser in (create, listing):
+        parser.add_argument("--account", metavar="AC...", help="whose (default: the first account's)")
+    revoke = deeds.add_parser("revoke", parents=[common, json], help="end one for good, with all its access tokens")
+    revoke.add_argument("key", metavar="SK...", help="its SID")
+
+
+def _add_outbox(commands: Commands, common: argparse.ArgumentParser) -> None:
+    outbox = commands.add_parser("outbox", help="list, retry and purge what is owed to webhooks and others")
+    deeds = outbox.add_subparsers(dest="what", metavar="WHAT", required=True)
+    listing = deeds.add_parser("list", parents=[common, _printing_json()], help="print jobs, newest first")
+    listing.add_argument("--state", choices=("waiting", "leased", "done", "dead"), help="only those in this state")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="no more than N (default: 50)")
+    retry = deeds.add_parser("retry", parents=[common], help="try dead jobs again, and waiting ones now")
+    retry.add_argument("--all-dead", action="store_true", help="all that were given up")
+    for parser in (listing, retry):
+        parser.add_argument("--kind", metavar="KIND", help="only those of this kind, such as CallWebhook")
+    purge = deeds.add_parser("purge", parents=[common], help="remove jobs: what they owe is not owed any more")
+    purge.add_argument("--dead", action="store_true", help="all that were given up")
+    purge.add_argument("--older-than-days", type=_count, metavar="N", help="only those given up that long ago")
+    for parser in (retry, purge):
+        parser.add_argument("ids", metavar="ID", nargs="*", type=_count, help="number of a job, as the list shows it")
+
+
+def _add_retention(commands: Commands, common: argparse.ArgumentParser) -> None:
+    retention = commands.add_parser("retention", help="choose how long a service keeps what is said in it")
+    deeds = retention.add_subparsers(dest="what", metavar="WHAT", required=True)
+    json = _printing_json()
+    choose = deeds.add_parser("set", parents=[common, json], help="choose for one service; takes effect within an hour")
+    for name, what in (("messages", "messages"), ("closed-conversations", "conversations after their closing")):
+        choose.add_argument(
+            f"--{name}-days", metavar="DAYS", help=f"how long to keep {what}; 0: for good; default: as the settings say"
+        )
+    show = deeds.add_parser("show", parents=[common, json], help="print what holds for one service")
+    for parser in (choose, show):
+        parser.add_argument("--service", metavar="IS...", required=True, help="its SID")
+
+
+def _printing_json() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 1 << 63:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> int:

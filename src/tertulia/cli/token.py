@@ -14,13 +14,15 @@ from tertulia.wire.identities import IdentityRefused, check_identity
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one token on a line of its own, signed with the first API key, for the default service or the given one."""
+    """Print one token on a line of its own, signed with the oldest API key or the given one."""
     try:
         check_identity(options.identity)
     except IdentityRefused as refused:
         raise CommandFailed(f"identity {options.identity!r}: {refused.message}") from None
     resolved = resolve_settings(options)
-    credentials = credentials_of(resolved, options.service)
+    credentials = credentials_of(
+        resolved, account_sid=options.account, key_sid=options.key, service_sid=options.service
+    )
     token = tokens.mint(
         account_sid=credentials.account_sid,
         key_sid=credentials.api_key_sid,
@@ -33,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     if options.encrypted:
         token = tokens.encrypt(token, credentials.api_key_sid, credentials.api_key_secret, secrets.token_bytes(12))
     print(token)
+    if credentials.is_suspended:
+        print(f"tertulia: account {credentials.account_sid} is suspended; no server takes its tokens", file=sys.stderr)
     limits = resolved.settings.tokens
     if not limits.min_ttl_s <= options.ttl <= limits.max_ttl_s:
         # Only a warning: the server may run with settings that this call does not see.

@@ -18,23 +18,34 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from tertulia.server import observe
+from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import Clock, SystemClock
+from tertulia.server.domain import callers
+from tertulia.server.domain.accounts import Account, ApiKey
+from tertulia.server.domain.base import Command
+from tertulia.server.engine.engine import Engine
+from tertulia.server.engine.identities import Identities
+from tertulia.server.engine.unit import Policy
+from tertulia.server.engine.webhook_calls import WebhookCalls
+from tertulia.server.outgoing import Outgoing
 from tertulia.server.randomness import Randomness
 from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key_in_file
 from tertulia.server.settings import Bootstrap, Settings
 from tertulia.server.storage import migrate as migrations
+from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.database import DatabaseTooNew, StorageError
 from tertulia.server.storage.services import Services
-from tertulia.server.storage.sqlite import SqliteDatabase
+from tertulia.server.storage.sqlite import BUSY_MS, PATIENT_BUSY_MS, SqliteDatabase
 from tertulia.wire.sids import SidSource
 
 from .composition import Server
-from .first_start import Credentials, first_credentials, make_first_account
+from .first_start import Credentials, NoCredentials, credentials_of, make_first_account, open_first_account
 from .gateway import Gateway
 
+R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 __all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "serve", "served_url"]
@@ -52,30 +63,70 @@ class Installation:
 
     def __init__(
         self,
+        settings: Settings,
         database: SqliteDatabase,
         sealer: Sealer,
         clock: Clock,
         new_sid: Callable[[str], str],
-        credentials: Credentials | None,
+        first_account: str | None,
         waiting: list[str],
+        *,
+        is_new: bool,
     ) -> None:
+        self.settings = settings
         self.database = database
         self.sealer = sealer
         self.clock = clock
         self.new_sid = new_sid
-        self._credentials = credentials
+        self._first_account = first_account
         self._waiting = waiting
+        self._is_new = is_new
 
-    def first_credentials(self) -> Credentials:
-        """Of the account made at the first start. Raises ``StartupFailure`` when there was none yet."""
-        if self._credentials is None:
+    def first_account(self) -> str:
+        """SID of the account made at the first start. Raises ``StartupFailure`` when it cannot be told."""
+        if self._waiting and not self._is_new:
+            raise StartupFailure("the database is out of date; `tertulia migrate` brings it up to date")
+        if self._first_account is None:
             raise StartupFailure("the data folder holds no account yet; `tertulia serve` makes one at its first start")
-        return self._credentials
+        return self._first_account
 
-    async def has_service(self, sid: str) -> bool:
-        """Whether the account made at the first start has this chat service."""
+    async def credentials(self, account_sid: str | None = None, key_sid: str | None = None) -> Credentials:
+        """Those that are named; else of the first account, with its oldest live key. Raises ``StartupFailure``."""
+        self.first_account()
+        try:
+            return await credentials_of(self.database, self.sealer, account_sid, key_sid)
+        except NoCredentials as trouble:
+            raise StartupFailure(str(trouble)) from None
+
+    async def execute(self, command: Command[R]) -> R:
+        """Do what the command says, in the name of who runs the installation."""
+        outgoing = Outgoing(self.settings)
+        calls = WebhookCalls(outgoing, Identities(self.database, self.sealer, self.clock))
+        engine = Engine(
+            self.database, InProcessBus(), self.clock, self.new_sid, Policy(base_url=""), self.sealer, calls
+        )
+        try:
+            return await engine.execute(callers.operator(), command)
+        finally:
+            await outgoing.close()
+
+    async def accounts(self) -> list[Account]:
+        """Every account, oldest first. Their secrets are sealed."""
         async with self.database.snapshot() as connection:
-            return await Services(connection).find(self.first_credentials().account_sid, sid) is not None
+            return await Accounts(connection).all()
+
+    async def keys(self, account_sid: str) -> list[ApiKey]:
+        """Every API key of an account, revoked ones too, oldest first. Raises ``StartupFailure``."""
+        async with self.database.snapshot() as connection:
+            accounts = Accounts(connection)
+            if await accounts.get(account_sid) is None:
+                raise StartupFailure(f"there is no account {account_sid}")
+            return await accounts.keys(account_sid)
+
+    async def has_service(self, account_sid: str, sid: str) -> bool:
+        """Whether the account has this chat service."""
+        async with self.database.snapshot() as connection:
+            return await Services(connection).find(account_sid, sid) is not None
 
     def plan(self) -> list[str]:
         """The migrations that the next start will run."""
@@ -94,23 +145,29 @@ def sid_maker(clock: Clock) -> Callable[[str], str]:
 
 @contextlib.asynccontextmanager
 async def open_installation(
-    settings: Settings, bootstrap: Bootstrap, *, migrate: bool, clock: Clock | None = None
+    settings: Settings,
+    bootstrap: Bootstrap,
+    *,
+    migrate: bool,
+    writes: bool = False,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Installation]:
     """The data folder of the settings, ready for use.
 
     With ``migrate`` it is made if need be, locked, brought up to date, and has its first account; files made while it
-    is open are their owner's alone. Without, it is only looked at, also while a server runs on it. Raises
+    is open are their owner's alone. Without, it is only looked at, also while a server runs on it; with ``writes``
+    some commands are executed on it beside that server, so its database has to be there and up to date. Raises
     ``StartupFailure``.
     """
     clock = clock or SystemClock()
     folder = Path(settings.server.data)
     lock = _take_folder(folder) if migrate else None
     # Not even in a folder that was there before, and may be open to others.
-    umask_before = os.umask(OTHERS) if migrate else None
+    umask_before = os.umask(OTHERS) if migrate or writes else None
     file = folder / "tertulia.db"
     exists = file.exists()
     # Looking at a folder without a database makes none: what is looked at then is an empty one in memory.
-    database = SqliteDatabase(file if migrate or exists else None)
+    database = SqliteDatabase(file if migrate or exists else None, busy_ms=PATIENT_BUSY_MS if writes else BUSY_MS)
     try:
         sealer = _sealer(settings, folder, is_new=not exists, keep=migrate)
         await database.open()
@@ -120,12 +177,16 @@ async def open_installation(
                 log.info("migration.applied", extra=observe.fields(migration=str(done)))
             waiting = []
         new_sid = sid_maker(clock)
-        credentials = None
+        first_account = None
         if not waiting:
             if migrate:
                 await make_first_account(database, sealer, bootstrap, clock, new_sid)
-            credentials = await first_credentials(database, sealer)
-        yield Installation(database, sealer, clock, new_sid, credentials, waiting)
+            first_account = await open_first_account(database, sealer)
+        if writes and not exists:
+            raise StartupFailure(f"no database in {folder} yet; `tertulia serve` makes one at its first start")
+        if writes and waiting:
+            raise StartupFailure(f"the database in {folder} is out of date; `tertulia migrate` brings it up to date")
+        yield Installation(settings, database, sealer, clock, new_sid, first_account, waiting, is_new=not exists)
     except (DatabaseTooNew, migrations.MigrationsDisagree) as trouble:
         raise StartupFailure(f"{folder}: {trouble}") from None
     except StorageError as trouble:

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Callable
 
 import msgspec
 
+from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import Clock
 from tertulia.server.domain import callers
-from tertulia.server.domain.accounts import Account, ApiKey
-from tertulia.server.engine.services import make_service
+from tertulia.server.domain.secrets import Secret
+from tertulia.server.engine.accounts import make_account, make_key
+from tertulia.server.engine.hook_directory import HookDirectory
 from tertulia.server.engine.unit import Policy, Unit
+from tertulia.server.randomness import draw_secret
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Bootstrap
 from tertulia.server.storage.accounts import Accounts
+from tertulia.server.storage.credentials import Credentials as PushCredentials
 from tertulia.server.storage.database import Database
 
-_ALPHABET = string.ascii_letters + string.digits
-"""Official libraries refuse credentials with anything else in them (rest 1.2)."""
+
+class NoCredentials(Exception):
+    """There are none like those; the text says why, and what to do."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Of the first account. Printed without the secrets."""
+    """An account and a key of it. Printed without the secrets."""
 
     account_sid: str
     auth_token: str
     api_key_sid: str
     api_key_secret: str
     service_sid: str
+    """The account's default service."""
+    is_suspended: bool = False
 
     def __repr__(self) -> str:
         return f"Credentials({self.account_sid}, ***, {self.api_key_sid}, ***, {self.service_sid})"
@@ -45,51 +50,84 @@ async def make_first_account(
             return
         now = clock.now()
         account_sid = bootstrap.account_sid or new_sid("AC")
-        key_sid = bootstrap.api_key_sid or new_sid("SK")
-        service_sid = bootstrap.service_sid or new_sid("IS")
-        unit = Unit(connection, callers.system(account_sid), now, new_sid, Policy(base_url=""))
-        await accounts.add(
-            Account(
-                sid=account_sid,
-                friendly_name="first account",
-                auth_token=sealer.seal(bootstrap.auth_token or _secret(32), account_sid),
-                default_service_sid=service_sid,
-                default_messaging_service_sid=None,
-                default_inactive_timer=None,
-                default_closed_timer=None,
-                created_at=now,
-                updated_at=now,
-            )
+        unit = Unit(
+            connection,
+            callers.system(account_sid),
+            now,
+            new_sid,
+            Policy(base_url=""),
+            sealer,
+            HookDirectory(InProcessBus(), clock),
         )
-        await accounts.add_key(
-            ApiKey(
-                sid=key_sid,
-                account_sid=account_sid,
-                friendly_name="first key",
-                secret=sealer.seal(bootstrap.api_key_secret or _secret(32), key_sid),
-                created_at=now,
-                revoked_at=None,
-            )
+        await make_account(
+            unit,
+            sid=account_sid,
+            service_sid=bootstrap.service_sid or new_sid("IS"),
+            friendly_name="first account",
+            auth_token=Secret(bootstrap.auth_token or draw_secret()),
         )
-        await make_service(unit, service_sid, account_sid, "default service")
+        await make_key(
+            unit,
+            sid=bootstrap.api_key_sid or new_sid("SK"),
+            account_sid=account_sid,
+            friendly_name="first key",
+            secret=Secret(bootstrap.api_key_secret or draw_secret()),
+        )
+
+
+async def open_first_account(database: Database, sealer: Sealer) -> str | None:
+    """SID of the account made at the first start; None where there was none.
+
+    Raises ``SealingError`` when what is kept here was sealed with another key.
+    """
+    async with database.snapshot() as connection:
+        account = await Accounts(connection).first()
+        push_credentials = await PushCredentials(connection).one_of_each_key()
+    if account is None:
+        return None
+    sealer.open(account.auth_token, account.sid)
+    for credential in push_credentials:
+        sealer.open(credential.sealed, credential.sid)
+    return account.sid
 
 
 async def first_credentials(database: Database, sealer: Sealer) -> Credentials | None:
-    """Read them back; None in an empty database. Raises ``SealingError`` when the key is another."""
+    """Those of the first account, read back; None where there are none. Raises as ``credentials_of`` does."""
+    try:
+        return await credentials_of(database, sealer)
+    except NoCredentials:
+        return None
+
+
+async def credentials_of(
+    database: Database, sealer: Sealer, account_sid: str | None = None, key_sid: str | None = None
+) -> Credentials:
+    """An account with its auth token and a key: those that are named, else the key's account, the first account, and
+    the oldest live key of it.
+
+    Raises ``NoCredentials``; ``SealingError`` when the sealing key is another.
+    """
     async with database.snapshot() as connection:
         accounts = Accounts(connection)
-        account = await accounts.first()
-        key = await accounts.first_key(account.sid) if account else None
-    if account is None or key is None:
-        return None
+        key = await accounts.key(key_sid) if key_sid is not None else None
+        if key_sid is not None and key is None:
+            raise NoCredentials(f"there is no API key {key_sid}")
+        named = account_sid or (key.account_sid if key is not None else None)
+        account = await (accounts.get(named) if named is not None else accounts.first())
+        if account is None:
+            raise NoCredentials(f"there is no account {named}" if named is not None else "there is no account yet")
+        key = key or await accounts.first_key(account.sid)
+    if key is None:
+        raise NoCredentials(f"account {account.sid} has no live API key; `tertulia keys create` makes one")
+    if key.account_sid != account.sid:
+        raise NoCredentials(f"API key {key.sid} is not one of account {account.sid}")
+    if key.revoked_at is not None:
+        raise NoCredentials(f"API key {key.sid} was revoked")
     return Credentials(
         account_sid=account.sid,
         auth_token=sealer.open(account.auth_token, account.sid),
         api_key_sid=key.sid,
         api_key_secret=sealer.open(key.secret, key.sid),
         service_sid=account.default_service_sid,
+        is_suspended=account.suspended_at is not None,
     )
-
-
-def _secret(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

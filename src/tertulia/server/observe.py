@@ -329,9 +329,56 @@ STORAGE_FAILURES = Counter(
     "Commits lost to the disk or the database.",
     registry=REGISTRY,
 )
+JOBS_WAITING = Gauge(
+    "tertulia_jobs_waiting",
+    "Jobs that are due or behind others of their order, by kind; counted every quarter of a minute, to ten thousand.",
+    ["kind"],
+    registry=REGISTRY,
+)
+_JOBS = Counter(
+    "tertulia_jobs_total",
+    "Attempts at jobs that ended, by kind and outcome (done, retry, dead, lost).",
+    ["kind", "outcome"],
+    registry=REGISTRY,
+)
+_JOB_SECONDS = Histogram(
+    "tertulia_job_seconds",
+    "Time of one attempt at a job, settling included.",
+    ["kind"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    registry=REGISTRY,
+)
+WEBHOOKS = Counter(
+    "tertulia_webhooks_total",
+    "Webhook events by name and outcome (fired, passed, rejected, no_answer, not_fired).",
+    ["webhook_event", "outcome"],
+    registry=REGISTRY,
+)
 MUTATION_REPEATS = Counter(
     "tertulia_mutation_repeats_total",
     "Requests answered from the stored answer of their mutation id.",
+    registry=REGISTRY,
+)
+
+_LIMITED = Counter(
+    "tertulia_limited_total",
+    "Requests, commands and connections refused with 429, by limit (conversation_actions, service_actions, connections,"
+    " new_connections, connection_requests, account_requests, rest_requests, requests_in_flight, subscriptions_waiting,"
+    " requests_waiting, commands_waiting).",
+    ["limit"],
+    registry=REGISTRY,
+)
+
+
+def refused_by(limit: str) -> None:
+    """Somebody was told to come back later; ``limit`` is one of the names in the metric's sentence."""
+    _LIMITED.labels(limit).inc()
+_OUTGOING_SECONDS = Histogram(
+    "tertulia_outgoing_seconds",
+    "Time of one call to another machine, by outcome (2xx, 3xx, 4xx, 5xx, bad_request, busy, unresolvable,"
+    " refused_address, connect_timeout, connect_failed, tls, read_timeout, total_timeout, broken, abandoned).",
+    ["outcome"],
+    buckets=(*_FAST, 10.0, 15.0),
     registry=REGISTRY,
 )
 
@@ -374,6 +421,26 @@ class CommandMeter:
         histogram.observe(seconds)
 
 
+class JobMeter:
+    """The metrics of one kind of job, looked up once."""
+
+    __slots__ = ("_kind", "_seconds")
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._seconds = _JOB_SECONDS.labels(kind)
+
+    def done(self, outcome: str, seconds: float) -> None:
+        """One attempt ended; ``outcome`` is one of done, retry, dead, lost."""
+        _JOBS.labels(self._kind, outcome).inc()
+        self._seconds.observe(seconds)
+
+
+def outgoing_call(outcome: str, seconds: float) -> None:
+    """One call to another machine ended; ``outcome`` is a class of status, a kind of failure, or ``abandoned``."""
+    _OUTGOING_SECONDS.labels(outcome).observe(seconds)
+
+
 @cache
 def request_meter(face: str, operation: str) -> RequestMeter:
     """The meter of an operation; always the same for the same names, which come from the table of operations."""
@@ -384,6 +451,12 @@ def request_meter(face: str, operation: str) -> RequestMeter:
 def command_meter(command: str) -> CommandMeter:
     """The meter of a kind of command; always the same for the same name."""
     return CommandMeter(command)
+
+
+@cache
+def job_meter(kind: str) -> JobMeter:
+    """The meter of a kind of job; always the same for the same name, which comes from the table of performers."""
+    return JobMeter(kind)
 
 
 def declared_metrics() -> Mapping[str, str]:

@@ -1,10 +1,14 @@
-"""Random bytes of the operating system, fetched by the page: a system call for each id would be felt."""
+"""Randomness of the operating system: bytes by the page, as a system call for each id would be felt; and secrets."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import string
 
 _PAGE = 4096
+_LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+"""Official libraries refuse credentials with anything else in them (rest 1.2)."""
 
 
 class Randomness:
@@ -24,3 +28,8 @@ class Randomness:
         drawn = self._page[self._at : end]
         self._at = end
         return drawn
+
+
+def draw_secret(length: int = 32) -> str:
+    """A new secret: letters and digits only."""
+    return "".join(secrets.choice(_LETTERS_AND_DIGITS) for _ in range(length))

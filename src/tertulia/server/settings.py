@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from tertulia.wire.sids import ACCOUNT, API_KEY, SERVICE
+from tertulia.wire.sids import ACCOUNT, API_KEY, FLOW, SERVICE, is_sid
 
 ENVIRONMENT_PREFIX = "TERTULIA_"
 
@@ -28,6 +28,19 @@ SECRET = {"secret": True}
 OnExpiry = Literal["reauth", "close"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+Profile = Literal["none", "hosted"]
+Limit = Annotated[int, Meta(ge=0)]
+
+PUBLISHED: Final[dict[str, int]] = {
+    "conversation_actions_per_s": 30,
+    "service_actions_per_s": 30,
+    "connections": 7_000,
+    "connections_per_s": 110,
+    "connection_requests_per_s": 500,
+    "account_requests_per_s": 20_000,
+    "rest_requests_at_once": 100,  # UNVERIFIED: that there is a limit is published, its number is not
+}
+"""The rates of the hosted service, in force with ``limits.profile = "hosted"`` (semantics 9.3, rest 1.7)."""
 
 
 # ------------------------------------------------------------------------------------------------------- sections
@@ -93,6 +106,16 @@ class TokensSettings(Struct, frozen=True):
             extra=SECONDS,
         ),
     ] = 30
+    recheck_s: Annotated[
+        float,
+        Meta(
+            description="How long API keys, accounts and access tokens are believed before the database is asked again;"
+            " open connections are checked as often. What another process revokes ends within three times this.",
+            gt=0,
+            le=20,
+            extra=SECONDS,
+        ),
+    ] = 15.0
     on_expiry: Annotated[
         OnExpiry,
         Meta(
@@ -154,6 +177,77 @@ class LimitsSettings(Struct, frozen=True):
     group_text_participants: Annotated[
         int, Meta(description="Largest number of participants in a group text.", ge=2)
     ] = 10
+    profile: Annotated[
+        Profile,
+        Meta(
+            description="`hosted` switches on the rates that the hosted service publishes; the settings below then"
+            " change single ones. With `none` only those that are set hold. For each, 0 is no limit."
+        ),
+    ] = "none"
+    conversation_actions_per_s: Annotated[
+        Limit | None,
+        Meta(
+            description="Changes of one kind a second in one conversation: of the conversation itself, its"
+            " participants, its messages. Unset: by the profile, 30 if `hosted`.",
+        ),
+    ] = None
+    service_actions_per_s: Annotated[
+        Limit | None,
+        Meta(
+            description="Changes of one kind a second in one service: conversations made or deleted, users, roles."
+            " Unset: by the profile, 30 if `hosted`.",
+        ),
+    ] = None
+    connections: Annotated[
+        Limit | None,
+        Meta(description="WebSocket connections of one account. Unset: by the profile, 7000 if `hosted`."),
+    ] = None
+    connections_per_s: Annotated[
+        Limit | None,
+        Meta(
+            description="New WebSocket connections of one account a second. Unset: by the profile, 110 if `hosted`.",
+        ),
+    ] = None
+    connection_requests_per_s: Annotated[
+        Limit | None,
+        Meta(description="Requests a second over one WebSocket connection. Unset: by the profile, 500 if `hosted`."),
+    ] = None
+    account_requests_per_s: Annotated[
+        Limit | None,
+        Meta(
+            description="Requests a second over all WebSocket connections of one account. Unset: by the profile, 20000"
+            " if `hosted`.",
+        ),
+    ] = None
+    rest_requests_at_once: Annotated[
+        Limit | None,
+        Meta(
+            description="REST requests of one account that are worked on at a time. Unset: by the profile, 100 if"
+            " `hosted`.",
+        ),
+    ] = None
+    writes_at_once: Annotated[
+        int,
+        Meta(
+            description="Changes of one account that may be on their way to the database; another account's waits for"
+            " no more than these.",
+            ge=1,
+        ),
+    ] = 256
+    writes_waiting: Annotated[
+        int, Meta(description="Changes of one account that may wait for that; more are refused with 429.", ge=1)
+    ] = 5_000
+    requests_waiting: Annotated[
+        int,
+        Meta(description="HTTP requests of one account that may wait for their turn; more are refused with 429.", ge=1),
+    ] = 5_000
+
+    def rate(self, name: str) -> int:
+        """The limit of this name that is in force: what is set, else what the profile says; 0 is none."""
+        chosen: int | None = getattr(self, name)
+        if chosen is not None:
+            return chosen
+        return PUBLISHED[name] if self.profile == "hosted" else 0
 
 
 class TypingSettings(Struct, frozen=True):
@@ -178,6 +272,130 @@ class MutationsSettings(Struct, frozen=True):
     keep_s: Annotated[
         int, Meta(description="How long an answer is kept for a repeat of its request.", ge=60, extra=SECONDS)
     ] = 600
+
+
+class JobsSettings(Struct, frozen=True):
+    """What is owed to the outside world: webhooks, push notifications, timers."""
+
+    concurrency: Annotated[int, Meta(description="Jobs performed at a time.", ge=1, le=10_000)] = 64
+    per_receiver: Annotated[int, Meta(description="Of them, how many may call the same receiver.", ge=1, le=10_000)] = (
+        16
+    )
+    lease_s: Annotated[
+        float,
+        Meta(
+            description="How long a job belongs to the process that performs it; a call may take three quarters of"
+            " that. What a killed process had begun is begun again after this time.",
+            ge=1,
+            le=3600,
+            extra=SECONDS,
+        ),
+    ] = 60.0
+    poll_s: Annotated[
+        float,
+        Meta(description="How often to look for jobs that other processes promised.", gt=0, le=60, extra=SECONDS),
+    ] = 1.0
+    keep_done_days: Annotated[
+        int, Meta(description="How long done jobs stay to be looked at; 0: not at all.", ge=0, extra=DAYS)
+    ] = 0
+    keep_dead_days: Annotated[
+        int, Meta(description="How long jobs that were given up can be tried again by hand.", ge=1, extra=DAYS)
+    ] = 30
+
+
+class WebhooksSettings(Struct, frozen=True):
+    """Whom the server asks before something happens and tells after it (semantics 1)."""
+
+    rest_pre_action: Annotated[
+        bool,
+        Meta(
+            description="Whether REST requests with `X-Twilio-Webhook-Enabled: true` are asked about before, as well as"
+            " told after."
+        ),
+    ] = True
+    post_retry: Annotated[
+        bool,
+        Meta(
+            description="Whether receivers that do not answer, or answer 429 or 5xx, are called again for up to four"
+            " hours. A webhook URL with connection overrides in its fragment says so itself."
+        ),
+    ] = True
+    flows: Annotated[
+        str,
+        Meta(
+            description="The URLs that stand for flows, for webhooks with target `studio`:"
+            " `FW… https://…`, pairs separated by commas."
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        self.flow_urls()
+
+    def flow_urls(self) -> dict[str, str]:
+        """The URL of each flow's SID. Raises ``ValueError``."""
+        urls: dict[str, str] = {}
+        for pair in filter(None, (part.strip() for part in self.flows.split(","))):
+            sid, _, url = pair.partition(" ")
+            if not is_sid(sid, FLOW) or not url.strip().startswith(("http://", "https://")):
+                raise ValueError(f"expected a flow SID and its URL, separated by a blank, got {pair!r}")
+            urls[sid] = url.strip()
+        return urls
+
+
+class OutgoingSettings(Struct, frozen=True):
+    """Calls to other machines, such as webhooks."""
+
+    allow_private: Annotated[
+        bool | None,
+        Meta(
+            description="Whether machines in private networks, and this one, may be called. Unset: only while the"
+            " server listens on a loopback address. Link-local addresses, among them those where clouds hand out"
+            " credentials, are never called."
+        ),
+    ] = None
+    concurrency: Annotated[int, Meta(description="Calls that may be under way at a time.", ge=1, le=10_000)] = 100
+    concurrency_per_host: Annotated[
+        int, Meta(description="Calls to one host that may be under way at a time.", ge=1, le=10_000)
+    ] = 20
+    answer_limit_bytes: Annotated[
+        int, Meta(description="How much of an answer is read.", ge=1024, le=64 << 20, extra=BYTES)
+    ] = 256 << 10
+
+
+class PushSettings(Struct, frozen=True):
+    """Devices that are woken by push notifications."""
+
+    single_owner: Annotated[
+        bool,
+        Meta(
+            description="A device belongs to the user who registered it last: what is sent to the one before no longer"
+            " reaches it. Off: to all who registered it, as on the hosted service."
+        ),
+    ] = True
+
+
+class RetentionSettings(Struct, frozen=True):
+    """How long things are kept. `tertulia retention set` chooses for one service."""
+
+    messages_days: Annotated[
+        int,
+        Meta(
+            description="Messages older than this are removed, by their date of creation; 0 keeps them for good.",
+            ge=0,
+            le=36_500,
+            extra=DAYS,
+        ),
+    ] = 0
+    closed_conversations_days: Annotated[
+        int,
+        Meta(
+            description="Conversations that have been closed for longer are removed with all that is in them; 0 keeps"
+            " them for good.",
+            ge=0,
+            le=36_500,
+            extra=DAYS,
+        ),
+    ] = 0
 
 
 class SealSettings(Struct, frozen=True):
@@ -228,6 +446,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     typing: TypingSettings = TypingSettings()
     sync: SyncSettings = SyncSettings()
     mutations: MutationsSettings = MutationsSettings()
+    jobs: JobsSettings = JobsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
+    push: PushSettings = PushSettings()
+    retention: RetentionSettings = RetentionSettings()
     seal: SealSettings = SealSettings()
     log: LogSettings = LogSettings()
 

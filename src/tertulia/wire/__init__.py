@@ -10,6 +10,7 @@ In reading order:
 * ``continuation`` — the note by which a returning client is recognised.
 * ``tokens`` — access tokens: judged, minted, encrypted; ``identities`` — which texts may name a user.
 * ``sync`` — the shapes of documents, lists, maps and their events.
+* ``signatures`` — how webhooks are signed; ``webhook_urls`` — what their URLs say about connecting.
 * ``sids`` — identifiers. ``base64url`` — the alphabet of tokens.
 """
 

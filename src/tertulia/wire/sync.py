@@ -54,6 +54,18 @@ class DocumentData(msgspec.Struct, frozen=True, rename="camel"):
     roster: str
 
 
+class DeliveryData(msgspec.Struct, frozen=True):
+    """What a message's receipts come to, each member ``none``, ``some`` or ``all``. ``total`` is never 0: then there
+    is none."""
+
+    total: int
+    sent: str
+    delivered: str
+    read: str
+    undelivered: str
+    failed: str
+
+
 class MessageData(msgspec.Struct, frozen=True, rename="camel"):
     """One message (realtime 11.4); always complete, since an absent field means it was cleared."""
 
@@ -68,6 +80,7 @@ class MessageData(msgspec.Struct, frozen=True, rename="camel"):
     member_sid: str | None
     subject: str | None
     content_sid: str | None
+    delivery: DeliveryData | None = None
 
 
 class ParticipantData(msgspec.Struct, frozen=True, rename="camel"):

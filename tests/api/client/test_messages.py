@@ -30,6 +30,7 @@ async def test_sending_answers_the_index_and_the_whole_message(ana: Sdk) -> None
         "attributes": '{"a":1}',
         "media": None,
         "content_sid": None,
+        "delivery": None,
         "date_created": sent["date_created"],
         "date_updated": sent["date_created"],
         "last_updated_by": None,

@@ -12,7 +12,6 @@ from typing import Any
 from tertulia.server.bus.base import EventPublished, Publication
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.domain.sync import parse_object_sid
-from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.sync.catalogue import Catalogue
 from tertulia.server.engine.unit import Policy
 from tertulia.server.realtime.follow import Following
@@ -249,7 +248,7 @@ class Node:
         self.bus = FaultyBus()
         self.database = HesitantDatabase(world)
         # What is done is told by this node's bus alone.
-        self.world.engine = Engine(world.database, self.bus, world.clock, world.new_sid, Policy(base_url=BASE_URL))
+        self.world.engine = world.engine_with(Policy(base_url=BASE_URL), self.bus)
         self.tasks: set[asyncio.Task[None]] = set()
         self.failures: list[BaseException] = []
         self.hub = Hub(self.bus, encode, lambda sid, after: self.following.missed(sid, after), self.spawn)

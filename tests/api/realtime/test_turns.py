@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable
 
-from tertulia.server.realtime.turns import Turns
+import pytest
+
+from tertulia.server.web.turns import Turns
 
 PER_TICK = 4
 
@@ -18,11 +20,11 @@ class Crowd:
         self.had: list[Hashable] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    def want(self, key: Hashable, count: int = 1) -> None:
-        self.tasks += [asyncio.create_task(self._take(key)) for _ in range(count)]
+    def want(self, key: Hashable, count: int = 1, account: str = "AC") -> None:
+        self.tasks += [asyncio.create_task(self._take(account, key)) for _ in range(count)]
 
-    async def _take(self, key: Hashable) -> None:
-        await self.turns.take(key)
+    async def _take(self, account: str, key: Hashable) -> None:
+        await self.turns.take(account, key)
         self.had.append(key)
 
     async def all_had(self) -> None:
@@ -67,7 +69,7 @@ async def test_who_comes_late_does_not_overtake_its_own() -> None:
     had: list[int] = []
 
     async def take(number: int) -> None:
-        await turns.take("a")
+        await turns.take("AC", "a")
         had.append(number)
 
     tasks = []
@@ -83,10 +85,10 @@ async def test_it_is_known_who_waits_and_nobody_is_remembered_who_does_not() -> 
     crowd = Crowd()
     crowd.want("a", PER_TICK + 1)
     await asyncio.sleep(0)
-    assert (crowd.turns.is_wanted_by("a"), crowd.turns.is_wanted_by("b")) == (True, False)
+    assert (crowd.turns.is_wanted_by("AC", "a"), crowd.turns.is_wanted_by("AC", "b")) == (True, False)
     await crowd.all_had()
     await asyncio.sleep(0)
-    assert not crowd.turns.is_wanted_by("a")
+    assert not crowd.turns.is_wanted_by("AC", "a")
 
 
 async def test_who_gave_up_costs_nobody_a_turn() -> None:
@@ -100,4 +102,41 @@ async def test_who_gave_up_costs_nobody_a_turn() -> None:
     await asyncio.gather(*crowd.tasks, return_exceptions=True)
     assert crowd.had == ["a"] * PER_TICK + ["b"] * 2
     await asyncio.sleep(0)
-    assert not crowd.turns.is_wanted_by("gone")
+    assert not crowd.turns.is_wanted_by("AC", "gone")
+
+
+async def test_an_account_with_hundreds_of_users_waits_for_its_own() -> None:
+    crowd = Crowd()
+    for number in range(400):
+        crowd.want(("flooder", number), account="AC1")
+    await asyncio.sleep(0)
+    crowd.want("modest", account="AC2")
+    crowd.want("humble", account="AC3")
+    await crowd.all_had()
+    assert {"modest", "humble"} <= set(crowd.had[: 3 * PER_TICK])
+
+
+async def test_accounts_are_served_round_robin_and_in_each_of_them_its_users() -> None:
+    crowd = Crowd()
+    crowd.want("first", PER_TICK)
+    for key in "ab":
+        crowd.want(key, 2, account="AC1")
+    crowd.want("c", 3, account="AC2")
+    await crowd.all_had()
+    assert crowd.had[PER_TICK:] == list("acbcacb")
+
+
+async def test_only_so_many_of_an_account_may_wait_where_there_is_a_bound() -> None:
+    turns = Turns(1, most_waiting=2)
+    tasks = [asyncio.create_task(turns.take("AC1", "key")) for _ in range(5)]
+    tasks.append(asyncio.create_task(turns.take("AC2", "key")))
+    async with asyncio.timeout(5):
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [getattr(end, "code", None) for end in ends] == [None, None, None, 20429, 20429, None]
+
+
+async def test_who_finds_room_does_not_wait_at_all() -> None:
+    """Not even for a tick: alone on the server, nobody notices the turns."""
+    turns = Turns(PER_TICK)
+    with pytest.raises(StopIteration):
+        turns.take("AC", "key").send(None)

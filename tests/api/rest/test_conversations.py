@@ -304,6 +304,7 @@ async def test_dates_are_walked_page_by_page_also_where_they_are_equal(api: Acco
     [
         ({"StartDate": "2020-05-03T00:00:00Z", "EndDate": "2020-05-01T00:00:00Z"}, 50396),
         ({"StartDate": "soon"}, 20001),
+        ({"StartDate": "2025-01-01"}, 20001),
         ({"EndDate": "late"}, 20001),
         ({"State": "sleeping"}, 50378),
         ({"State": ""}, 50374),
@@ -311,3 +312,17 @@ async def test_dates_are_walked_page_by_page_also_where_they_are_equal(api: Acco
 )
 async def test_filters_are_checked(api: AccountHolder, query: dict[str, str], code: int) -> None:
     (await api.get("/Conversations", **query)).refused_with(400, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/Conversations", "StartDate"), ("/Conversations", "EndDate"), ("/Users/ana", "LastReadTimestamp")],
+)
+async def test_a_date_that_is_none_is_named(api: AccountHolder, room: str, path: str, name: str) -> None:
+    if path.startswith("/Users"):
+        await api.made(f"{room}/Participants", {"Identity": "ana"})
+        answers = [await api.post(path + room, {name: "x"}), await api.post(f"{room}/Participants/ana", {name: "x"})]
+    else:
+        answers = [await api.get(path, **{name: "2025-02-30T00:00:00Z"})]
+    for answer in answers:
+        assert answer.refused_with(400, 20001) == f"{name} is not an RFC 3339 date"

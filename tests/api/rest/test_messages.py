@@ -159,6 +159,7 @@ async def test_messages_that_come_while_one_pages_shift_nothing(api: AccountHold
         ({"Body": "x", "Subject": "a" * 257}, 400, 20001),
         ({"Body": "x", "DateCreated": "then"}, 400, 50308),
         ({"Body": "x", "DateUpdated": "then"}, 400, 50309),
+        ({"Body": "x", "MediaSid": ""}, 400, 50506),
         ({"MediaSid": "nonsense"}, 400, 50510),
         ({"MediaSid": MEDIA}, 404, 50507),
         ({"ContentSid": "nonsense"}, 400, 50526),

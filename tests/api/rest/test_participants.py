@@ -147,6 +147,8 @@ REFUSED = [
     ({**PAIR, "MessagingBinding.ProxyAddress": "nonsense"}, 400, 50408),
     ({**PAIR, "MessagingBinding.ProxyAddress": THEIRS}, 400, 50409),
     ({**PAIR, "MessagingBinding.Address": ""}, 400, 50411),
+    ({**PAIR, "MessagingBinding.ProjectedAddress": THIRD}, 400, 50443),
+    ({**by_address(THEIRS), "MessagingBinding.ProjectedAddress": THIRD}, 400, 50443),
     ({**PAIR, "MessagingBinding.ProxyAddress": ""}, 400, 50412),
     ({**PAIR, "MessagingBinding.Address": f"whatsapp:{THEIRS}"}, 400, 50414),
     ({"MessagingBinding.ProxyAddress": OURS}, 400, 50204),

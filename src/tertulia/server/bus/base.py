@@ -69,7 +69,48 @@ class ServiceGone(msgspec.Struct, frozen=True, tag="service"):
         return NODES
 
 
-Publication = EventPublished | TypingPublished | AccessEnded | UserGone | ServiceGone
+class HooksChanged(msgspec.Struct, frozen=True, tag="hooks"):
+    """The hooks of an account or of one of its services are others now."""
+
+    account_sid: str
+
+    @property
+    def topic(self) -> str:
+        return NODES
+
+
+class KeysChanged(msgspec.Struct, frozen=True, tag="keys"):
+    """An API key was revoked, an account suspended or reinstated: what is remembered of either is old."""
+
+    account_sid: str
+
+    @property
+    def topic(self) -> str:
+        return NODES
+
+
+class ReachabilityTurned(msgspec.Struct, frozen=True, tag="reachability"):
+    """A service shows from now on who is connected, or no longer."""
+
+    account_sid: str
+    service_sid: str
+    is_enabled: bool
+
+    @property
+    def topic(self) -> str:
+        return NODES
+
+
+Publication = (
+    EventPublished
+    | TypingPublished
+    | AccessEnded
+    | UserGone
+    | ServiceGone
+    | HooksChanged
+    | KeysChanged
+    | ReachabilityTurned
+)
 """A hint to other nodes: may be lost, repeated or late on an unreliable bus; readers repair from the database."""
 
 NODES = "nodes"

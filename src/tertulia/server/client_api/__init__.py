@@ -3,7 +3,8 @@
 Reading order:
 
 * ``configuration``: what a client asks first
-* ``conversations``, ``memberships`` (a user's own side of them), ``participants``, ``messages``, ``users``: commands
+* ``conversations``, ``memberships`` (a user's own side of them), ``participants``, ``messages``, ``receipts``,
+  ``users``: commands
 * ``sync``: the objects whose state clients follow
 * ``typing``, ``push_registrations``, ``content``: the rest
 * ``links``, ``paging``: URLs handed out, page tokens
@@ -24,6 +25,7 @@ from . import (
     messages,
     participants,
     push_registrations,
+    receipts,
     sync,
     typing,
     users,
@@ -38,6 +40,7 @@ for _part in (
     memberships,
     participants,
     messages,
+    receipts,
     users,
     sync,
     typing,

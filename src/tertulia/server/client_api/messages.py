@@ -1,4 +1,4 @@
-"""Messages: sending, changing, removing, and what is asked about one (client-commands 4.3, 4.7 to 4.9).
+"""Messages: sending, changing, removing, and what is asked about one (client-commands 4.3, 4.8, 4.9).
 
 Nobody reads history here: that is the Sync list's.
 """
@@ -29,6 +29,20 @@ class Links(msgspec.Struct, frozen=True):
     messages_receipts: str
 
 
+class DeliveryView(msgspec.Struct, frozen=True):
+    """How far a message has come on channels; each of the words is none, some or all."""
+
+    total: int
+    sent: str
+    delivered: str
+    read: str
+    undelivered: str
+    failed: str
+
+
+_delivery = msgspec.json.Decoder(DeliveryView).decode
+
+
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     sid: str
     account_sid: str
@@ -42,6 +56,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     attributes: str
     media: None = None
     content_sid: None = None
+    delivery: DeliveryView | None
     date_created: str
     date_updated: str
     last_updated_by: str | None
@@ -62,6 +77,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             body=message.body,
             subject=message.subject,
             attributes=message.attributes,
+            delivery=None if message.delivery is None else _delivery(message.delivery),
             date_created=millisecond(message.created_at),
             date_updated=millisecond(message.updated_at),
             last_updated_by=message.last_updated_by,
@@ -85,25 +101,6 @@ class UpdateBody(msgspec.Struct, frozen=True):
 
     body: str | UnsetType = UNSET
     attributes: str | UnsetType = UNSET
-
-
-class ReceiptView(msgspec.Struct, frozen=True):
-    """What became of a message on one channel, for one participant."""
-
-    sid: str
-    message_sid: str
-    conversation_sid: str
-    channel_message_sid: str | None
-    participant_sid: str
-    status: str
-    error_code: int
-    date_created: str
-    date_updated: str
-
-
-class ReceiptList(msgspec.Struct, frozen=True):
-    delivery_receipts: tuple[ReceiptView, ...]
-    meta: PageMeta
 
 
 class RecipientView(msgspec.Struct, frozen=True):
@@ -161,13 +158,6 @@ async def update_message(call: Call, body: UpdateBody) -> MessageView:
 async def delete_message(call: Call) -> None:
     wish = DeleteMessage(service=call.service_sid, conversation=call.path["conversation"], message=call.path["message"])
     await call.execute(wish)
-
-
-@OPERATIONS.operation("GET", f"{_ONE}/Receipts")
-async def list_receipts(call: Call) -> ReceiptList:
-    """Nothing leaves for a channel yet, so no message has any."""
-    await _message(call)
-    return ReceiptList((), PageMeta())
 
 
 @OPERATIONS.operation("GET", f"{_ONE}/ChannelMetadata")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tertulia.server.domain.errors import BAD_PARAMETER
 from tertulia.server.engine.windows import Cut
@@ -55,6 +55,15 @@ def read_token(token: str) -> Place:
         return _decode(base64url.decode(token))
     except (ValueError, RecursionError):  # the errors of msgspec are ValueErrors
         raise BAD_PARAMETER("PageToken is not one of ours") from None
+
+
+def read_size(text: str | UnsetType, default: int) -> int:
+    """The ``PageSize`` of a request, cut to what there is at most; raises 20001 unless it is a number of 1 or more."""
+    if text is UNSET:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text[:20]) < 1:
+        raise BAD_PARAMETER("PageSize is a number of 1 or more")
+    return min(int(text[:20]), MOST_ITEMS)
 
 
 def token_for(cut: Cut[str] | Cut[str | int] | None, size: int, *, descending: bool, backward: bool) -> str | None:

@@ -24,7 +24,7 @@ class Device(msgspec.Struct, frozen=True):
 class RegisterBody(msgspec.Struct, frozen=True):
     channel_type: str
     data: Device
-    message_types: tuple[str, ...] = ()
+    message_types: tuple[str, ...] | None = None
 
 
 class RemoveBody(msgspec.Struct, frozen=True):

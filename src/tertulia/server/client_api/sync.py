@@ -18,7 +18,7 @@ from tertulia.server.web.forms import Form
 from tertulia.server.web.operations import Call, Operations
 from tertulia.wire.sync import ItemPage, ObjectRoot, PageMeta
 
-from .paging import LARGEST_INDEX, MOST_ITEMS, read_token, token_for
+from .paging import LARGEST_INDEX, read_size, read_token, token_for
 
 OPERATIONS = Operations("client")
 
@@ -123,15 +123,7 @@ def _wanted(query: ItemsQuery, address: ObjectAddress) -> ItemsWanted:
     start = None
     if query.start is not UNSET:
         start = Cut(_key(query.start, address, "From"), query.bounds == "exclusive")
-    return ItemsWanted(limit=_size(query.page_size), descending=query.order == "desc", start=start)
-
-
-def _size(text: str | UnsetType) -> int:
-    if text is UNSET:
-        return _DEFAULT_ITEMS
-    if not _INTEGER.fullmatch(text) or int(text) < 1:
-        raise BAD_PARAMETER("PageSize is a number of 1 or more")
-    return min(int(text), MOST_ITEMS)
+    return ItemsWanted(limit=read_size(query.page_size, _DEFAULT_ITEMS), descending=query.order == "desc", start=start)
 
 
 def _key(text: str, address: ObjectAddress, name: str) -> Key:

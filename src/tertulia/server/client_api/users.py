@@ -29,8 +29,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     friendly_name: str | None
     attributes: str
-    is_online: bool | None = None
-    is_notifiable: bool | None = None
+    is_online: bool | None
+    is_notifiable: bool | None
     date_created: str
     date_updated: str
     url: str
@@ -46,6 +46,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
             identity=user.identity,
             friendly_name=user.friendly_name,
             attributes=user.attributes,
+            is_online=user.is_online,
+            is_notifiable=user.is_notifiable,
             date_created=millisecond(user.created_at),
             date_updated=millisecond(user.updated_at),
             url=user_url(base_url, user.identity),

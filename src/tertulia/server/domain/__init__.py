@@ -9,5 +9,6 @@ Reading order:
 * ``limits``: every number that is a limit
 * ``values``: parsing of attributes, names, dates and durations
 * ``accounts``, ``services``, ``roles``, ``users``, ``conversations``, ``participants``, ``addresses``,
-  ``memberships``, ``messages``, ``push``: one subject each
+  ``address_configurations``, ``memberships``, ``messages``, ``push``, ``credentials``, ``notifications``: one subject
+  each
 """

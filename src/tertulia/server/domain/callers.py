@@ -75,6 +75,11 @@ def identity(
     )
 
 
+def operator() -> Caller:
+    """Who runs the installation, above all accounts: the command line."""
+    return Caller(kind=CallerKind.SYSTEM, account_sid="")
+
+
 def system(account_sid: str) -> Caller:
     """The server itself, acting in one account."""
     return Caller(kind=CallerKind.SYSTEM, account_sid=account_sid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,8 +25,10 @@ from .errors import (
     STILL_INITIALIZING,
     Row,
 )
+from .jobs import Job
 from .limits import CLOSED_TIMER_S, CONVERSATION_ATTRIBUTES, FRIENDLY_NAME_CHARS, INACTIVE_TIMER_S
 from .values import check_attributes, check_friendly_name, check_length, check_unique_name, parse_duration_s
+from .webhooks import ScopedWebhook
 
 
 class ConversationState(StrEnum):
@@ -68,6 +71,7 @@ class Conversation(Entity, frozen=True):
     participant_count: int
     group_key: str | None
     """The sorted addresses of a group text; unique among the account's open conversations (semantics 4.6)."""
+    webhook_count: int
     document_event: int
     """Last numbers given in the three Sync objects (architecture 6)."""
     messages_event: int
@@ -82,16 +86,39 @@ class Conversation(Entity, frozen=True):
         """Members' clients see it."""
         return self.state in (ConversationState.ACTIVE, ConversationState.INACTIVE)
 
+    @property
+    def has_timers(self) -> bool:
+        return self.inactive_after_s is not None or self.closed_after_s is not None
+
+    @property
+    def deadline(self) -> int | None:
+        """When the first pending timer goes off."""
+        pending = [at for at in (self.inactive_at, self.closed_at) if at is not None]
+        return min(pending, default=None)
+
     def require_open(self) -> None:
         """Raise 50377 for a closed conversation, 50386 for one that is being set up."""
         if self.state == ConversationState.CLOSED:
             raise CONVERSATION_CLOSED()
+        self.require_set_up()
+
+    def require_set_up(self) -> None:
+        """Raise 50386 for a conversation that is being set up."""
         if self.state == ConversationState.INITIALIZING:
             raise STILL_INITIALIZING()
 
+    def in_state(self, state: ConversationState, now: int) -> Conversation:
+        """In another state from now on; the deadlines that it does not have go."""
+        moved = msgspec.structs.replace(self, state=state.value, state_at=now)
+        return msgspec.structs.replace(
+            moved,
+            inactive_at=self.inactive_at if state is ConversationState.ACTIVE else None,
+            closed_at=self.closed_at if moved.is_listed else None,
+        )
+
     def revived(self, now: int) -> Conversation:
         """After a message or a new participant: active, and its timers run from now (semantics 5.2)."""
-        if self.state == ConversationState.ACTIVE and self.inactive_after_s is None and self.closed_after_s is None:
+        if self.state == ConversationState.ACTIVE and not self.has_timers:
             return self
         state_at = self.state_at if self.state == ConversationState.ACTIVE else now
         return msgspec.structs.replace(self, state=ConversationState.ACTIVE.value, state_at=state_at).armed(now)
@@ -191,10 +218,49 @@ class UpdateConversation(ConversationFields, frozen=True, kw_only=True):
 
 
 class DeleteConversation(Command[None], frozen=True, kw_only=True):
-    """Remove a conversation with its messages and participants; allowed in every state."""
+    """Remove a conversation with its messages and participants; allowed in every state.
+
+    It is gone at once, and its names are free. What it leaves, the messages, is removed in steps.
+    """
 
     service: str
     conversation: str
+
+
+class ApplyTimers(Command[None], frozen=True, kw_only=True):
+    """Do to a conversation what its timers say is due, if anything still is; of the system."""
+
+    conversation: str
+    """SID."""
+
+
+class MoveOnConversation(Job, frozen=True, kw_only=True):
+    """A timer of a conversation may be due."""
+
+    account_sid: str
+    conversation_sid: str
+
+    @staticmethod
+    def key(conversation_sid: str) -> str:
+        """Of the waiting job: a conversation has one at most."""
+        return f"timer/{conversation_sid}"
+
+
+class RemoveConversationRemains(Command[int], frozen=True, kw_only=True):
+    """Remove some of what a deleted conversation has left; how much that was. Of the system."""
+
+    conversation: str
+    """SID."""
+    most: int
+    goes_on: bool = False
+    """Promise to go on with it, if something may be left."""
+
+
+class SweepConversation(Job, frozen=True, kw_only=True):
+    """A deleted conversation has left messages."""
+
+    account_sid: str
+    conversation_sid: str
 
 
 class ListedMember(msgspec.Struct, frozen=True):
@@ -213,6 +279,19 @@ class ConversationUpdated(Change, frozen=True, kw_only=True):
     before: Conversation
 
 
+StateReason = Literal["API", "TIMER", "EVENT"]
+"""What moved a conversation: a request, a timer, a message or participant (semantics 5.1)."""
+
+
+class ConversationStateChanged(Change, frozen=True, kw_only=True):
+    """One transition; recorded once for each, wherever it comes from."""
+
+    conversation: Conversation
+    before_state: str
+    reason: StateReason
+    at: int
+
+
 class ConversationLeftClients(Change, frozen=True, kw_only=True):
     """Closed or about to be deleted: members' clients lose it (semantics 5.1)."""
 
@@ -222,3 +301,5 @@ class ConversationLeftClients(Change, frozen=True, kw_only=True):
 
 class ConversationDeleted(Change, frozen=True, kw_only=True):
     conversation: Conversation
+    webhooks: tuple[ScopedWebhook, ...] = ()
+    """Those it had; they hear of its end."""

@@ -68,6 +68,8 @@ class TooLarge(TertuliaError):
 class TooMany(TertuliaError):
     status = 429
     retryable = True
+    retry_after_s: int = 1
+    """When to come back: whole seconds, at least 1 (HTTP: ``Retry-After``)."""
 
 
 class Internal(TertuliaError):
@@ -97,6 +99,14 @@ class Row:
 CATALOGUE: Final[list[Row]] = []
 """All rows, for the reference page and its test."""
 
+
+def too_many(row: Row, wait_us: int = 0) -> TooMany:
+    """The refusal of this row, with when it may be asked for again."""
+    refusal = TooMany(row.code, row.text)
+    refusal.retry_after_s = max(1, -(-wait_us // 1_000_000))
+    return refusal
+
+
 # General
 BAD_PARAMETER = Row(20001, InvalidRequest, "Invalid parameter", "Correct the parameter that the message names.")
 UNAUTHENTICATED = Row(
@@ -107,6 +117,9 @@ METHOD_NOT_SUPPORTED = Row(
     NotSupported,
     "The requested resource does not support the attempted HTTP method",
     "Use a method the resource has.",
+)
+ACCOUNT_SUSPENDED = Row(
+    20005, Forbidden, "Account is suspended", "Ask who runs the installation: `tertulia accounts reinstate`."
 )
 ACCESS_DENIED = Row(20006, Forbidden, "Access denied", "This is not open to clients.")
 TOKEN_EXPIRED = Row(20104, Unauthenticated, "Access Token expired", "Fetch a new token and update the client with it.")
@@ -129,12 +142,32 @@ TOO_MANY_REQUESTS = Row(20429, TooMany, "Too many requests", "Wait and repeat.")
 INTERNAL = Row(20500, Internal, "Internal server error", "Report it with the request id of the answer.")
 UNAVAILABLE = Row(20503, Unavailable, "The service is unavailable for the moment", "Repeat the request.")
 
+TOO_MANY_SESSIONS = Row(
+    51202, TooMany, "Too many requests", "Clients come back by themselves; see limits.connections."
+)
+
 # Services, users, roles
 NAME_MISSING = Row(50000, InvalidRequest, "FriendlyName is missing", "Send FriendlyName.")
 BEING_DELETED = Row(50002, Conflict, "The resource is being deleted", "It is going away.")
 NAME_TOO_LONG = Row(50003, InvalidRequest, "FriendlyName is too long", "Shorten it.")
 UNIQUE_NAME_TOO_LONG = Row(50004, InvalidRequest, "UniqueName is too long", "At most 256 characters.")
+BAD_WEBHOOK_PARAMETER = Row(50054, InvalidRequest, "Invalid webhook parameter", "See the message.")
+BAD_WEBHOOK_METHOD = Row(50055, InvalidRequest, "Invalid webhook method", "Use GET or POST.")
+HOOK_REJECTED = Row(
+    50056, Forbidden, "Webhook disabled processing of command", "The receiver of the pre-action webhook said no."
+)
+TEMPLATE_TOO_LONG = Row(50058, InvalidRequest, "Notification template is too long", "At most 1024 characters.")
+SOUND_TOO_LONG = Row(50059, InvalidRequest, "Notification sound is too long", "At most 256 characters.")
+BAD_RETRY_COUNT = Row(50065, InvalidRequest, "Invalid retry count of a webhook", "0 to 3.")
+BAD_PRE_URL = Row(50077, InvalidRequest, "Invalid pre-action webhook URL", "Send an absolute http or https URL.")
+BAD_POST_URL = Row(50078, InvalidRequest, "Invalid post-action webhook URL", "Send an absolute http or https URL.")
 SERVICE_UNKNOWN = Row(50050, NotFound, "Service not found", "Name a service of the account.")
+CONVERSATION_BUSY = Row(
+    50063, TooMany, "Too many actions per second in the conversation", "Wait as long as Retry-After says, and repeat."
+)
+SERVICE_BUSY = Row(
+    50074, TooMany, "Too many actions per second in the service", "Wait as long as Retry-After says, and repeat."
+)
 ROLE_UNKNOWN = Row(50100, NotFound, "Role not found", "Name a role of the service.")
 ROLE_MISSING = Row(50103, InvalidRequest, "Role SID is missing", "Send a role SID.")
 PERMISSION_UNKNOWN = Row(
@@ -154,6 +187,7 @@ IDENTITY_MISSING = Row(50204, InvalidRequest, "Identity or messaging binding add
 MAY_NOT_SET_ROLE = Row(50205, Forbidden, "User may not set a role", "Set roles by REST.")
 IDENTITY_LIKE_SID = Row(50206, InvalidRequest, "Identity looks like a SID", "Use an identity of another form.")
 IDENTITY_TOO_LONG = Row(50207, InvalidRequest, "Identity is too long", "At most 256 characters.")
+BINDING_TYPE_UNKNOWN = Row(50209, InvalidRequest, "Invalid binding type", "apn, gcm, fcm, webpush or twilsock.")
 LEVEL_UNKNOWN = Row(50210, InvalidRequest, "Invalid notification level", "default or muted.")
 IDENTITY_WITH_ADDRESS = Row(
     50211,
@@ -186,6 +220,20 @@ CONVERSATION_NOT_FOUND = Row(50350, NotFound, "Conversation not found", "Check t
 UNIQUE_NAME_TAKEN = Row(
     50353, Conflict, "Conversation with provided unique name already exists", "Use another unique name."
 )
+WEBHOOK_NOT_FOUND = Row(50360, NotFound, "Webhook not found", "Check the SID.", addressed=True)
+TOO_MANY_WEBHOOKS = Row(
+    50361, Forbidden, "Too many webhooks in the conversation", "At most five; remove one that is no longer needed."
+)
+TOO_MANY_TRIGGERS = Row(50362, Forbidden, "Too many triggers", "At most five keywords.")
+BAD_WEBHOOK_TARGET = Row(50364, InvalidRequest, "Invalid webhook target", "webhook, trigger or studio.")
+BAD_WEBHOOK_FILTER = Row(50365, InvalidRequest, "Invalid webhook filter", "Name post-action events of a conversation.")
+BAD_WEBHOOK_TRIGGER = Row(50366, InvalidRequest, "Invalid webhook trigger", "A keyword has 1 to 248 characters.")
+BAD_FLOW_SID = Row(50367, InvalidRequest, "Invalid flow SID", "FW and 32 hexadecimal digits.")
+MISSING_WEBHOOK_TARGET = Row(50368, InvalidRequest, "Webhook target is missing", "webhook, trigger or studio.")
+MISSING_WEBHOOK_URL = Row(50369, InvalidRequest, "Webhook URL is missing", "Send Configuration.Url.")
+MISSING_WEBHOOK_FILTER = Row(50370, InvalidRequest, "Webhook filter is missing", "Send Configuration.Filters.")
+MISSING_WEBHOOK_TRIGGER = Row(50371, InvalidRequest, "Webhook trigger is missing", "Send Configuration.Triggers.")
+WEBHOOK_URL_TOO_LONG = Row(50372, InvalidRequest, "Webhook URL is too long", "At most 512 characters.")
 STATE_EMPTY = Row(50374, InvalidRequest, "State is empty", "active, inactive or closed.")
 INACTIVE_TIMER_SHORT = Row(50375, InvalidRequest, "Inactive timer is too short", "At least one minute.")
 CLOSED_TIMER_SHORT = Row(50376, InvalidRequest, "Closed timer is too short", "At least ten minutes.")
@@ -229,6 +277,25 @@ BINDING_FIELDS = Row(
     50420, InvalidRequest, "Binding parameters do not suit the type of the binding", "Name and level belong to e-mail."
 )
 BAD_READ_INDEX = Row(50421, InvalidRequest, "LastReadMessageIndex is malformed", "A message index, or null.")
+BAD_MEMBER = Row(
+    50424,
+    InvalidRequest,
+    "Participant is no JSON object of a participant",
+    'For instance {"identity": "ana"}, or a messaging_binding with address and proxy_address.',
+)
+MEMBER_BINDING_TAKEN = Row(
+    50425,
+    Conflict,
+    "A binding for this participant and proxy address already exists",
+    "Close or leave the conversation that the message names.",
+)
+TOO_MANY_MEMBERS = Row(50426, InvalidRequest, "Too many participants in one request", "At most 10; add others later.")
+SETUP_FAILED = Row(
+    50427,
+    InvalidRequest,
+    "The participants could not be added; the conversation was closed",
+    "Stands in the log. Look at what it says, and create the conversation anew.",
+)
 NOT_A_PARTICIPANT = Row(50430, Forbidden, "User is not a participant of the conversation", "Join it first.")
 PARTICIPANT_NOT_FOUND = Row(50432, NotFound, "Participant not found", "Check the SID or identity.", addressed=True)
 PARTICIPANT_EXISTS = Row(50433, Conflict, "Participant already exists", "Update the participant there is.")
@@ -275,6 +342,7 @@ IDENTITY_AND_ADDRESS = Row(50451, InvalidRequest, "Give either Identity or Addre
 MESSAGE_NOT_FOUND = Row(50500, NotFound, "Message not found", "Check the SID.", addressed=True)
 BODY_MISSING = Row(50503, InvalidRequest, "Message has no body, media or content", "Send one of them.")
 BODY_TOO_LONG = Row(50504, InvalidRequest, "Message body is too long", "At most 32 KiB.")
+MEDIA_MISSING = Row(50506, InvalidRequest, "Media SID is missing", "Send a media SID.")
 MEDIA_UNKNOWN = Row(50507, NotFound, "Media not found", "Upload the media first.")
 MEDIA_MALFORMED = Row(50510, InvalidRequest, "Media SID is malformed", "ME and 32 hexadecimal digits.")
 GROUP_AUTHOR = Row(50513, InvalidRequest, "Author is not in the group text", "Use a participant's identity or address.")

@@ -19,6 +19,7 @@ from .errors import (
     BODY_TOO_LONG,
     CONTENT_MALFORMED,
     MEDIA_MALFORMED,
+    MEDIA_MISSING,
     VARIABLE_KEY,
     VARIABLE_VALUE,
     VARIABLES_NOT_JSON,
@@ -45,6 +46,8 @@ class Message(Entity, frozen=True):
     """Who edited it last; None until then."""
     created_event: int
     event: int
+    delivery: str | None = None
+    """What its receipts come to, as JSON; None while there are none (semantics 4.11)."""
 
 
 def check_body(body: str | None) -> None:
@@ -97,6 +100,8 @@ class SendMessage(Command[Message], frozen=True, kw_only=True):
             raise CONTENT_MALFORMED()
         if self.content_variables is not None:
             check_variables(self.content_variables)
+        if "" in self.media_sids:
+            raise MEDIA_MISSING()
         if not all(is_sid(sid, "ME") for sid in self.media_sids):
             raise MEDIA_MALFORMED()
         if not self.body and not self.media_sids and self.content_sid is None:

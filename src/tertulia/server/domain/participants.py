@@ -9,7 +9,13 @@ from msgspec import UNSET, UnsetType
 from .addresses import MessagingBinding
 from .base import Change, Command, Entity
 from .conversations import Conversation
-from .errors import BAD_READ_INDEX, BINDING_FIELDS, IDENTITY_MISSING, IDENTITY_WITH_ADDRESS
+from .errors import (
+    BAD_READ_INDEX,
+    BINDING_FIELDS,
+    IDENTITY_MISSING,
+    IDENTITY_WITH_ADDRESS,
+    PROJECTED_NEEDS_CHAT,
+)
 from .limits import FRIENDLY_NAME_CHARS, PARTICIPANT_ATTRIBUTES
 from .users import User
 from .values import check_attributes, check_identity, check_length
@@ -94,6 +100,8 @@ class AddParticipant(Command[Participant], frozen=True, kw_only=True):
             check_identity(self.identity)
         elif self.address is None and self.projected_address is None:
             raise IDENTITY_MISSING()
+        if self.address is not None and self.projected_address is not None:
+            raise PROJECTED_NEEDS_CHAT()
         self.binding.check()
         if self.email_name is not None or self.email_level is not None:
             if self.binding.kind != "email":

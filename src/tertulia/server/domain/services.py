@@ -6,6 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from .base import Change, Command, Entity
 from .errors import NAME_MISSING
+from .jobs import Job
 from .values import check_friendly_name
 
 
@@ -46,9 +47,28 @@ class ConfigureService(Command[Service], frozen=True, kw_only=True):
 
 
 class DeleteService(Command[None], frozen=True, kw_only=True):
-    """Remove a service with everything beneath; refused for the default service (409/20409)."""
+    """Remove a service with everything beneath; refused for the default service (409/20409).
+
+    Nothing beneath can be reached any more; it is removed in steps.
+    """
 
     service: str
+
+
+class RemoveServiceRemains(Command[int], frozen=True, kw_only=True):
+    """Remove some of what was beneath a deleted service; how much that was. Of the system."""
+
+    service_sid: str
+    most: int
+    goes_on: bool = False
+    """Promise to go on with it, if something may be left."""
+
+
+class SweepService(Job, frozen=True, kw_only=True):
+    """A deleted service has left what was beneath it."""
+
+    account_sid: str
+    service_sid: str
 
 
 class ServiceCreated(Change, frozen=True, kw_only=True):
@@ -57,6 +77,7 @@ class ServiceCreated(Change, frozen=True, kw_only=True):
 
 class ServiceConfigured(Change, frozen=True, kw_only=True):
     service: Service
+    before: Service
 
 
 class ServiceDeleted(Change, frozen=True, kw_only=True):

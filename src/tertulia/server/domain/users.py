@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from .base import Change, Command, Entity
+from .jobs import Job
 from .limits import USER_ATTRIBUTES
 from .values import check_attributes, check_friendly_name, check_identity
 
@@ -33,6 +34,15 @@ class User(Entity, frozen=True):
     friendly_name_event: int
     attributes_event: int
     reachability_event: int
+    is_online: bool | None
+    """Connected, as others are shown it; None before he has ever been, and while reachability is off."""
+    is_notifiable: bool | None
+    """Has a device that a push is believed to reach; None before he has ever had one, and while reachability is off."""
+    reachability_created: int | None
+    """The number under which the item was added to the info map; None while there is none.
+
+    Once there it stays, with nulls while reachability is off: clients do not listen to the removal of an item.
+    """
 
 
 class CreateUser(Command[User], frozen=True, kw_only=True):
@@ -75,10 +85,29 @@ class UpdateUser(Command[User], frozen=True, kw_only=True):
 
 
 class DeleteUser(Command[None], frozen=True, kw_only=True):
-    """Remove a user with his participants and registrations; his connections end, his messages stay."""
+    """Remove a user with his participants and registrations; his connections end, his messages stay.
+
+    He is gone at once. Who is in many conversations leaves the others in steps.
+    """
 
     service: str
     user: str
+
+
+class RemoveUserRemains(Command[int], frozen=True, kw_only=True):
+    """Take a deleted user out of some of the conversations he is left in; of how many. Of the system."""
+
+    user_sid: str
+    most: int
+    goes_on: bool = False
+    """Promise to go on with it, if he may be left in others."""
+
+
+class SweepUser(Job, frozen=True, kw_only=True):
+    """A deleted user is still a participant somewhere."""
+
+    account_sid: str
+    user_sid: str
 
 
 class UserCreated(Change, frozen=True, kw_only=True):

@@ -77,18 +77,19 @@ def check_identity(identity: str | None) -> None:
         raise _REFUSALS[refused.code](refused.message) from None
 
 
-def parse_date(text: str, failure: Row) -> int:
-    """An RFC 3339 date as UTC microseconds, cut to the whole second; else the given failure."""
+def parse_date(text: str, failure: Row, name: str | None = None) -> int:
+    """An RFC 3339 date as UTC microseconds, cut to the whole second; else the given failure, of what ``name`` says."""
+    sentence = None if name is None else f"{name} is not an RFC 3339 date"
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise failure()
+        raise failure(sentence)
     day, clock, _, zone = match.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
         # In UTC, so that what has a year here has one wherever it is shown.
         return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
-        raise failure() from None
+        raise failure(sentence) from None
 
 
 def parse_duration_s(text: str, failure: Row) -> int:

@@ -7,10 +7,10 @@ Reading order:
 * ``unit``: one transaction, as handlers and effects see it
 * ``scenes``: where a command takes place, and whether its caller may be there
 * ``messages``, ``conversations``, ``participants``, ``memberships``, ``users``, ``roles``, ``services``, ``accounts``,
-  ``push``: the handlers, a file per subject
+  ``push``, ``credentials``, ``notifications``, ``address_configurations``: the handlers, a file per subject
 * ``effects/``: what follows from a change, inside the same transaction
 * ``sync/``: the five views that clients follow
-* ``queries``: reads
+* ``queries``, ``account_queries``: reads; of what an account holds beside its conversations in the second
 * ``windows``: pages that know whether they begin or end their listing
 * ``typing``: what is said and not kept
 * ``identities``: who signs requests and tokens

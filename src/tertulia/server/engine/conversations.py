@@ -9,11 +9,14 @@ from tertulia.server.domain.conversations import (
     Conversation,
     ConversationCreated,
     ConversationDeleted,
+    ConversationFields,
     ConversationLeftClients,
     ConversationState,
     ConversationUpdated,
     CreateConversation,
     DeleteConversation,
+    StateReason,
+    SweepConversation,
     UpdateConversation,
     timer_s,
 )
@@ -27,14 +30,14 @@ from tertulia.server.domain.errors import (
 )
 from tertulia.server.domain.limits import CLOSED_TIMER_S, INACTIVE_TIMER_S
 from tertulia.server.domain.permissions import Need, Permission
-from tertulia.server.domain.sync import ObjectKind, object_sid
+from tertulia.server.domain.services import Service
+from tertulia.server.domain.webhooks import ScopedWebhook
 
+from .remains import promise_sweep
 from .rules import handles
 from .scenes import ConversationScene, ServiceScene, in_conversation, in_service
+from .transitions import record_transition
 from .unit import Unit
-
-_OBJECTS = (ObjectKind.DOCUMENT, ObjectKind.MESSAGES, ObjectKind.ROSTER)
-
 
 _BY_CLIENTS = ("friendly_name", "unique_name", "attributes")
 """State, timers and dates are for the account alone (semantics 2.2)."""
@@ -43,15 +46,24 @@ _BY_CLIENTS = ("friendly_name", "unique_name", "attributes")
 @handles(
     CreateConversation,
     on=in_service,
+    pre_hook="onConversationAdd",
     needs=(Need(any=Permission.CREATE_CONVERSATION),),
     clients_set=_BY_CLIENTS,
 )
 async def create_conversation(unit: Unit, command: CreateConversation, scene: ServiceScene) -> Conversation:
-    account = await unit.accounts.get(scene.service.account_sid)
+    conversation = await new_conversation(unit, command, scene.service)
+    await unit.conversations.add(conversation)
+    unit.record(ConversationCreated(conversation=conversation))
+    return conversation
+
+
+async def new_conversation(unit: Unit, command: ConversationFields, service: Service) -> Conversation:
+    """The conversation that the command asks for, not kept yet. Raises 50353 when its unique name is taken."""
+    account = await unit.accounts.get(service.account_sid)
     if account is None:
         raise RESOURCE_NOT_FOUND()
     unique_name = None if command.unique_name is UNSET else command.unique_name or None
-    await _require_free(unit, command.service, unique_name)
+    await _require_free(unit, service.sid, unique_name)
     inactive_after_s, closed_after_s = command.inactive_after_s, command.closed_after_s
     if inactive_after_s is UNSET:
         inactive_after_s = timer_s(
@@ -61,10 +73,10 @@ async def create_conversation(unit: Unit, command: CreateConversation, scene: Se
         closed_after_s = timer_s(account.default_closed_timer, CLOSED_TIMER_S, CLOSED_TIMER_SHORT, CLOSED_TIMER_FORMAT)
     created_at = unit.now if command.created_at is UNSET else command.created_at
     messaging_service = account.default_messaging_service_sid
-    conversation = Conversation(
+    return Conversation(
         sid=unit.new_sid("CH"),
         account_sid=account.sid,
-        service_sid=command.service,
+        service_sid=service.sid,
         messaging_service_sid=command.messaging_service_sid or messaging_service,
         friendly_name=None if command.friendly_name is UNSET else command.friendly_name or None,
         unique_name=unique_name,
@@ -87,18 +99,17 @@ async def create_conversation(unit: Unit, command: CreateConversation, scene: Se
         message_count=0,
         participant_count=0,
         group_key=None,
+        webhook_count=0,
         document_event=0,
         messages_event=-1,
         roster_event=-1,
     ).armed(unit.now)
-    await unit.conversations.add(conversation)
-    unit.record(ConversationCreated(conversation=conversation))
-    return conversation
 
 
 @handles(
     UpdateConversation,
     on=in_conversation,
+    pre_hook="onConversationUpdate",
     needs=(
         Need(any=Permission.EDIT_CONVERSATION_NAME, when=("friendly_name", "unique_name")),
         Need(any=Permission.EDIT_CONVERSATION_ATTRIBUTES, when=("attributes",)),
@@ -118,13 +129,28 @@ async def update_conversation(unit: Unit, command: UpdateConversation, scene: Co
         updated_at=unit.now if command.updated_at is UNSET else command.updated_at,
         document_event=before.document_event + 1,
     )
+    return await keep(unit, conversation, before, "API")
+
+
+async def move(unit: Unit, before: Conversation, state: ConversationState, reason: StateReason) -> Conversation:
+    """Bring a conversation into another state, and do what that entails."""
+    conversation = msgspec.structs.replace(
+        before.in_state(state, unit.now), updated_at=unit.now, document_event=before.document_event + 1
+    )
+    return await keep(unit, conversation, before, reason)
+
+
+async def keep(unit: Unit, conversation: Conversation, before: Conversation, reason: StateReason) -> Conversation:
+    """Write a changed conversation. Closing frees its pairs and its set, and its members' clients leave it."""
     if not conversation.is_open:
         conversation = msgspec.structs.replace(conversation, group_key=None)
     await unit.conversations.save(conversation, before)
     unit.record(ConversationUpdated(conversation=conversation, before=before))
     if not conversation.is_open:
         await unit.participants.free_pairs(conversation.sid)
-        await leave_clients(unit, conversation)
+        if before.is_listed:
+            await leave_clients(unit, conversation)
+    record_transition(unit, conversation, before, reason)
     return conversation
 
 
@@ -178,14 +204,23 @@ async def leave_clients(unit: Unit, conversation: Conversation) -> None:
     unit.record(ConversationLeftClients(conversation=conversation, members=members))
 
 
-@handles(DeleteConversation, on=in_conversation, needs=(Need(any=Permission.DELETE_CONVERSATION),))
+@handles(
+    DeleteConversation,
+    on=in_conversation,
+    pre_hook="onConversationRemove",
+    needs=(Need(any=Permission.DELETE_CONVERSATION),),
+)
 async def delete_conversation(unit: Unit, command: DeleteConversation, scene: ConversationScene) -> None:
     conversation = scene.conversation
     if unit.caller.is_identity:
         conversation.require_open()
     if conversation.is_listed:
         await leave_clients(unit, conversation)
+    webhooks: tuple[ScopedWebhook, ...] = ()
+    if conversation.webhook_count:
+        webhooks = tuple(await unit.webhooks.of_conversation(conversation.sid))
+        await unit.webhooks.remove_of_conversation(conversation.sid)
     await unit.conversations.remove(conversation)
-    for kind in _OBJECTS:
-        await unit.tombstones.forget(object_sid(kind, conversation.sid))
-    unit.record(ConversationDeleted(conversation=conversation))
+    if conversation.last_index >= 0:
+        promise_sweep(unit, SweepConversation(account_sid=conversation.account_sid, conversation_sid=conversation.sid))
+    unit.record(ConversationDeleted(conversation=conversation, webhooks=webhooks))

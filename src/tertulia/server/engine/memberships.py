@@ -40,6 +40,7 @@ async def _unread(unit: Unit, participant: Participant) -> int | None:
     return await unit.memberships.unread(participant.conversation_sid, participant.last_read_index)
 
 
-@handles(LeaveConversation, on=on_membership, for_clients=False)
+@handles(LeaveConversation, on=on_membership, pre_hook="onParticipantRemove", for_clients=False)
 async def leave_conversation(unit: Unit, command: LeaveConversation, scene: MembershipScene) -> None:
+    scene.conversation.require_set_up()
     await remove_from(unit, scene.conversation, scene.participant)

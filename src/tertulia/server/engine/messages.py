@@ -20,12 +20,14 @@ from tertulia.server.domain.sync import ObjectKind, object_sid
 
 from .rules import handles
 from .scenes import ConversationScene, MessageScene, in_conversation, on_message
+from .transitions import record_transition
 from .unit import Unit
 
 
 @handles(
     SendMessage,
     on=in_conversation,
+    pre_hook="onMessageAdd",
     needs=(Need(any=Permission.SEND_MESSAGE), Need(any=Permission.SEND_MEDIA_MESSAGE, when=("media_sids",))),
     # The author too, though it is not listened to: a user writes in his own name.
     clients_set=("author", "body", "subject", "attributes", "media_sids", "content_sid", "content_variables"),
@@ -37,8 +39,13 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         raise CONTENT_UNKNOWN(f"The content {command.content_sid} was not found")
     if command.media_sids:
         raise MEDIA_UNKNOWN(f"The media {command.media_sids[0]} was not found")
-    author = unit.caller.author if command.author is None or unit.caller.is_identity else command.author
-    participant_sid = scene.seat.sid if scene.seat else await unit.participants.authored(before, author)
+    author = command.author
+    if author is None or (unit.caller.is_identity and "author" not in unit.amended):
+        author = unit.caller.author
+    if scene.seat is not None and author == unit.caller.identity:
+        participant_sid: str | None = scene.seat.sid
+    else:
+        participant_sid = await unit.participants.authored(before, author)
     if before.group_key is not None and participant_sid is None:
         raise GROUP_AUTHOR()
     created_at = unit.now if command.created_at is UNSET else command.created_at
@@ -72,12 +79,14 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
     await unit.messages.add(message)
     await unit.conversations.save(conversation, before)
     unit.record(MessageAdded(message=message, conversation=conversation))
+    record_transition(unit, conversation, before, "EVENT")
     return message
 
 
 @handles(
     UpdateMessage,
     on=on_message,
+    pre_hook="onMessageUpdate",
     needs=(
         Need(any=Permission.EDIT_ANY_MESSAGE, own=Permission.EDIT_OWN_MESSAGE, when=("body",)),
         Need(
@@ -127,6 +136,7 @@ async def update_message(unit: Unit, command: UpdateMessage, scene: MessageScene
 @handles(
     DeleteMessage,
     on=on_message,
+    pre_hook="onMessageRemove",
     needs=(Need(any=Permission.DELETE_ANY_MESSAGE, own=Permission.DELETE_OWN_MESSAGE),),
 )
 async def delete_message(unit: Unit, command: DeleteMessage, scene: MessageScene) -> None:
@@ -134,6 +144,8 @@ async def delete_message(unit: Unit, command: DeleteMessage, scene: MessageScene
     if unit.caller.is_identity:
         before.require_open()  # by REST it may still be cleaned up (semantics 5.1)
     await unit.messages.remove(message)
+    if message.delivery is not None:
+        await unit.receipts.remove_of_message(message.sid)
     conversation = msgspec.structs.replace(
         before, messages_event=before.messages_event + 1, message_count=before.message_count - 1
     )

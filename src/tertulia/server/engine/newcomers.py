@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tertulia.server.domain.conversations import Conversation
-from tertulia.server.domain.errors import PARTICIPANT_EXISTS, TOO_MANY_CONVERSATIONS
+from tertulia.server.domain.errors import BEING_DELETED, PARTICIPANT_EXISTS, TOO_MANY_CONVERSATIONS
 from tertulia.server.domain.limits import CONVERSATIONS_OF_A_USER
 from tertulia.server.domain.services import Service
 from tertulia.server.domain.users import (
@@ -43,6 +43,9 @@ async def make_user(
         friendly_name_event=INFO_CREATED[FRIENDLY_NAME_ITEM],
         attributes_event=INFO_CREATED[ATTRIBUTES_ITEM],
         reachability_event=INFO_CREATED[REACHABILITY_ITEM],
+        is_online=None,
+        is_notifiable=None,
+        reachability_created=INFO_CREATED[REACHABILITY_ITEM] if service.reachability_enabled else None,
     )
     await unit.users.add(user)
     unit.record(UserCreated(user=user))
@@ -52,10 +55,13 @@ async def make_user(
 async def require_user(unit: Unit, service: Service, conversation: Conversation, identity: str) -> User:
     """The user who is to become a participant, made if there is none.
 
-    Raises 50433 when he is one already, 50214 when he is in too many conversations.
+    Raises 50433 when he is one already, 50214 when he is in too many conversations, 50002 while a deleted user of
+    the same identity is being taken out of this one.
     """
-    if await unit.participants.find(conversation.sid, identity) is not None:
-        raise PARTICIPANT_EXISTS()
+    there = await unit.participants.find(conversation.sid, identity)
+    if there is not None:
+        is_leaving = there.user_sid is not None and await unit.users.get(there.user_sid) is None
+        raise BEING_DELETED("The user who had this identity is being deleted") if is_leaving else PARTICIPANT_EXISTS()
     user = await unit.users.find(service.sid, identity, lock=True)
     if user is None:
         return await make_user(unit, service, identity)

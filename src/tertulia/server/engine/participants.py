@@ -8,6 +8,7 @@ from msgspec import UNSET
 from tertulia.server.domain import limits
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import (
+    CONVERSATION_NOT_FOUND,
     NOT_PERMITTED,
     TOO_MANY_ON_CHANNELS,
     TOO_MANY_PARTICIPANTS,
@@ -36,12 +37,14 @@ from .pairs import require_free_pair
 from .roles import require_role
 from .rules import handles
 from .scenes import ConversationScene, ParticipantScene, at_the_door, in_conversation, on_participant
+from .transitions import record_transition
 from .unit import Unit
 
 
 @handles(
     AddParticipant,
     on=in_conversation,
+    pre_hook="onParticipantAdd",
     needs=(
         Need(any=Permission.ADD_PARTICIPANT, when=("identity",)),
         Need(any=Permission.ADD_NON_CHAT_PARTICIPANT, when=("address", "proxy_address", "projected_address")),
@@ -60,7 +63,12 @@ async def add_participant(unit: Unit, command: AddParticipant, scene: Conversati
     return await _add(unit, command, scene.conversation)
 
 
-@handles(JoinConversation, on=at_the_door, needs=(Need(any=Permission.JOIN_CONVERSATION),))
+@handles(
+    JoinConversation,
+    on=at_the_door,
+    pre_hook="onParticipantAdd",
+    needs=(Need(any=Permission.JOIN_CONVERSATION),),
+)
 async def join_conversation(unit: Unit, command: JoinConversation, scene: ConversationScene) -> Participant:
     if unit.caller.identity is None:
         raise NOT_PERMITTED("Only a user can join a conversation")
@@ -78,7 +86,8 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
     if before.participant_count >= limits.PARTICIPANTS:
         raise TOO_MANY_PARTICIPANTS()
     service = await unit.services.find(before.account_sid, before.service_sid)
-    assert service is not None, "a conversation outlives its service only within the deleting transaction"
+    if service is None:
+        raise CONVERSATION_NOT_FOUND()
     user: User | None = None
     number: int | None = None
     if command.identity is not None:
@@ -86,15 +95,47 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
         number = await unit.users.advance_conversations(user.sid)
     else:
         await _require_room_on_channels(unit, command, before)
-    role_sid = await _role(unit, command, service, before)
-    created_at = unit.now if command.created_at is UNSET else command.created_at
-    participant = Participant(
-        sid=unit.new_sid("MB"),
-        account_sid=before.account_sid,
-        service_sid=before.service_sid,
-        conversation_sid=before.sid,
-        identity=command.identity,
+    participant = newcomer(
+        unit,
+        command,
+        before,
         user_sid=user.sid if user else None,
+        role_sid=await role_for(unit, command, service, before),
+        number=number,
+    )
+    revived = before.revived(unit.now).joined_by(command.identity, unit.now)
+    conversation = msgspec.structs.replace(
+        revived,
+        roster_event=participant.roster_event,
+        participant_count=before.participant_count + 1,
+        document_event=before.document_event + (revived.state != before.state),
+    )
+    await unit.participants.add(participant)
+    conversation = await grouped(unit, conversation, bound=participant.binding.kind is not None)
+    await unit.conversations.save(conversation, before)
+    unit.record(ParticipantAdded(conversation=conversation, before=before, participant=participant, user=user))
+    record_transition(unit, conversation, before, "EVENT")
+    return participant
+
+
+def newcomer(
+    unit: Unit,
+    command: AddParticipant,
+    conversation: Conversation,
+    *,
+    user_sid: str | None,
+    role_sid: str | None,
+    number: int | None,
+) -> Participant:
+    """The participant that the command asks for, next in the roster; ``number`` is that of his own map's item."""
+    created_at = unit.now if command.created_at is UNSET else command.created_at
+    return Participant(
+        sid=unit.new_sid("MB"),
+        account_sid=conversation.account_sid,
+        service_sid=conversation.service_sid,
+        conversation_sid=conversation.sid,
+        identity=command.identity,
+        user_sid=user_sid,
         role_sid=role_sid,
         attributes=command.attributes,
         address=command.address,
@@ -108,23 +149,11 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
         last_read_index=None,
         last_read_at=None,
         notification_level=NotificationLevel.DEFAULT.value,
-        roster_created=before.roster_event + 1,
-        roster_event=before.roster_event + 1,
+        roster_created=conversation.roster_event + 1,
+        roster_event=conversation.roster_event + 1,
         listed_created=number,
         listed_event=number,
     )
-    revived = before.revived(unit.now).joined_by(command.identity, unit.now)
-    conversation = msgspec.structs.replace(
-        revived,
-        roster_event=participant.roster_event,
-        participant_count=before.participant_count + 1,
-        document_event=before.document_event + (revived.state != before.state),
-    )
-    await unit.participants.add(participant)
-    conversation = await grouped(unit, conversation, bound=participant.binding.kind is not None)
-    await unit.conversations.save(conversation, before)
-    unit.record(ParticipantAdded(conversation=conversation, before=before, participant=participant, user=user))
-    return participant
 
 
 async def _require_room_on_channels(unit: Unit, command: AddParticipant, conversation: Conversation) -> None:
@@ -134,7 +163,7 @@ async def _require_room_on_channels(unit: Unit, command: AddParticipant, convers
         await require_free_pair(unit, conversation.account_sid, command.address, command.proxy_address)
 
 
-async def _role(unit: Unit, command: AddParticipant, service: Service, conversation: Conversation) -> str | None:
+async def role_for(unit: Unit, command: AddParticipant, service: Service, conversation: Conversation) -> str | None:
     """The role given, else the one the service has for such a participant; nobody on a channel has one unless given."""
     if command.role_sid is not None:
         await require_role(unit, service.sid, command.role_sid, RoleKind.CONVERSATION)
@@ -145,6 +174,7 @@ async def _role(unit: Unit, command: AddParticipant, service: Service, conversat
 @handles(
     UpdateParticipant,
     on=on_participant,
+    pre_hook="onParticipantUpdate",
     needs=(
         Need(
             any=Permission.EDIT_ANY_PARTICIPANT_ATTRIBUTES,
@@ -204,11 +234,13 @@ async def save_participant(
 @handles(
     RemoveParticipant,
     on=on_participant,
+    pre_hook="onParticipantRemove",
     needs=(Need(any=Permission.REMOVE_PARTICIPANT, own=Permission.LEAVE_CONVERSATION),),
 )
 async def remove_participant(unit: Unit, command: RemoveParticipant, scene: ParticipantScene) -> None:
     if unit.caller.is_identity:
         scene.conversation.require_open()
+    scene.conversation.require_set_up()
     await remove_from(unit, scene.conversation, scene.participant)
 
 

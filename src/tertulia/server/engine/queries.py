@@ -6,7 +6,7 @@ import msgspec
 
 from tertulia.server.domain.accounts import Account
 from tertulia.server.domain.callers import Caller
-from tertulia.server.domain.conversations import Conversation
+from tertulia.server.domain.conversations import Conversation, ConversationState
 from tertulia.server.domain.errors import (
     CONVERSATION_NOT_FOUND,
     MESSAGE_NOT_FOUND,
@@ -30,10 +30,13 @@ from tertulia.server.storage.paging import Page
 from tertulia.server.storage.participants import Participants
 from tertulia.server.storage.roles import Roles
 from tertulia.server.storage.services import Services
-from tertulia.server.storage.users import Users
+from tertulia.server.storage.users import ShownUsers, Users
 
+from .account_queries import AccountQueries
+from .receipt_queries import ReceiptReads
 from .scenes import is_waiting_creator, requires_visible
 from .sync.reads import SyncReads
+from .webhook_queries import WebhookQueries
 from .windows import Cut, Window, window
 
 
@@ -51,6 +54,11 @@ class Queries:
         self._database = database
         self.sync = SyncReads(database)
         """What clients read of Sync objects."""
+        self.webhooks = WebhookQueries(database)
+        self.of_account = AccountQueries(database)
+        """Credentials, addresses, devices, notification settings."""
+        self.receipts = ReceiptReads(database)
+        """Delivery receipts of a message."""
 
     # --- for account callers
 
@@ -97,7 +105,7 @@ class Queries:
         async with self._database.snapshot() as connection:
             found = await _conversation(connection, caller, service_sid, conversation)
             participant = await Participants(connection).find(found.sid, key)
-        if participant is None:
+        if participant is None or found.state == ConversationState.INITIALIZING:
             raise PARTICIPANT_NOT_FOUND()
         return participant
 
@@ -106,6 +114,8 @@ class Queries:
     ) -> list[Participant]:
         async with self._database.snapshot() as connection:
             found = await _conversation(connection, caller, service_sid, conversation)
+            if found.state == ConversationState.INITIALIZING:
+                return []  # they come all at once (semantics 4.6)
             return await Participants(connection).page(found.sid, wanted)
 
     async def message(self, caller: Caller, service_sid: str, conversation: str, sid: str) -> Message:
@@ -124,7 +134,10 @@ class Queries:
     async def user(self, service_sid: str, key: str) -> User:
         """By SID or identity. Everybody may read the users of his service (semantics 2.2)."""
         async with self._database.snapshot() as connection:
-            return await _user(connection, service_sid, key)
+            user = await ShownUsers(connection).find(service_sid, key)
+        if user is None:
+            raise USER_NOT_FOUND()
+        return user
 
     async def users(self, service_sid: str, wanted: Page) -> list[User]:
         async with self._database.snapshot() as connection:
@@ -161,8 +174,7 @@ class Queries:
     async def has_user(self, service_sid: str, identity: str) -> bool:
         """Somebody of this identity has been here."""
         async with self._database.snapshot() as connection:
-            user = await Users(connection).find(service_sid, identity)
-        return user is not None and user.identity == identity
+            return await Users(connection).exists(service_sid, identity)
 
     async def my_conversations(
         self, caller: Caller, limit: int, start: Cut[str] | None, *, backward: bool = False
@@ -231,7 +243,7 @@ async def _visible_conversation(connection: Connection, caller: Caller, key: str
     conversation = await Conversations(connection).find(caller.service_sid or "", key)
     if conversation is None or not conversation.is_listed:
         raise CONVERSATION_NOT_FOUND()
-    participant = await Participants(connection).find(conversation.sid, caller.identity or "")
+    participant = await Participants(connection).member(conversation.sid, caller.identity or "")
     if participant is None:
         if not is_waiting_creator(caller, conversation):
             raise CONVERSATION_NOT_FOUND()

@@ -38,6 +38,8 @@ class Rule(msgspec.Struct, frozen=True):
     """Identities may send it; everybody else always may."""
     account_only: tuple[str, ...] = ()
     """The fields that an identity must leave alone."""
+    pre_hook: str | None = None
+    """The event that a receiver may be asked about before; he may say no (semantics 1.4)."""
 
 
 RULES: Final[dict[type[Command[Any]], Rule]] = {}
@@ -51,9 +53,11 @@ def handles(
     needs: tuple[Need, ...] = (),
     for_clients: bool = True,
     clients_set: tuple[str, ...] | None = None,
+    pre_hook: str | None = None,
 ) -> Callable[[Callable[[Unit, C, S], Awaitable[R]]], Callable[[Unit, C, S], Awaitable[R]]]:
     """Name the handler of a command, where it takes place and what an identity needs there.
 
+    ``pre_hook`` is the event that the account's or the service's hook is asked about before.
     ``clients_set`` are the fields that an identity may set, beside those that say where; all of them unless given.
     Raises ``TypeError`` when the handler does not answer what the command promises.
     """
@@ -63,7 +67,7 @@ def handles(
         if answer != _promised(command):
             raise TypeError(f"{handler.__qualname__} answers {answer}, {command.__name__} promises something else")
         account_only = () if clients_set is None else tuple(sorted(set(_defaults(command)).difference(clients_set)))
-        RULES[command] = Rule(handler, on, needs, answer, for_clients, account_only)
+        RULES[command] = Rule(handler, on, needs, answer, for_clients, account_only, pre_hook)
         return handler
 
     return register

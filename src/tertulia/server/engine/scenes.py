@@ -10,9 +10,10 @@ from typing import Protocol
 
 import msgspec
 
-from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.callers import Caller, CallerKind
 from tertulia.server.domain.conversations import Conversation, ConversationState
 from tertulia.server.domain.errors import (
+    ACCESS_DENIED,
     CONVERSATION_NOT_FOUND,
     MESSAGE_NOT_FOUND,
     NOT_A_PARTICIPANT,
@@ -41,6 +42,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
 class AccountScene(Scene, frozen=True, kw_only=True):
     """The caller's own account."""
+
+
+class InstallationScene(Scene, frozen=True, kw_only=True):
+    """All accounts."""
 
 
 class ServiceScene(Scene, frozen=True, kw_only=True):
@@ -104,6 +109,13 @@ def names(permissions: str) -> frozenset[str]:
 async def in_account(_unit: Unit, _command: object) -> AccountScene:
     """Anything that concerns the account, or the caller himself."""
     return AccountScene()
+
+
+async def in_installation(unit: Unit, _command: object) -> InstallationScene:
+    """What is above the accounts is open to the system alone."""
+    if unit.caller.kind is not CallerKind.SYSTEM:
+        raise ACCESS_DENIED("This is open to the operator of the installation alone")
+    return InstallationScene()
 
 
 async def in_service(unit: Unit, command: InService) -> ServiceScene:
@@ -197,8 +209,17 @@ async def on_participant(unit: Unit, command: OnParticipant) -> ParticipantScene
 
 
 async def on_user(unit: Unit, command: OnUser) -> UserScene:
+    return await _on_user(unit, command, lock=True)
+
+
+async def on_leaving_user(unit: Unit, command: OnUser) -> UserScene:
+    """A user whose conversations will be locked, and therefore before himself (architecture 4)."""
+    return await _on_user(unit, command, lock=False)
+
+
+async def _on_user(unit: Unit, command: OnUser, *, lock: bool) -> UserScene:
     await _service_of(unit, command)
-    user = await unit.users.find(command.service, command.user, lock=True)
+    user = await unit.users.find(command.service, command.user, lock=lock)
     if user is None:
         raise USER_NOT_FOUND()
     granted, own = NOTHING, False

@@ -23,8 +23,10 @@ from tertulia.server.domain.services import (
     ServiceConfigured,
     ServiceCreated,
     ServiceDeleted,
+    SweepService,
 )
 
+from .remains import promise_sweep
 from .roles import require_role
 from .rules import handles
 from .scenes import AccountScene, ServiceScene, in_account, in_service
@@ -94,7 +96,7 @@ async def configure_service(unit: Unit, command: ConfigureService, scene: Servic
         return before
     service = msgspec.structs.replace(service, updated_at=unit.now)
     await unit.services.save(service)
-    unit.record(ServiceConfigured(service=service))
+    unit.record(ServiceConfigured(service=service, before=before))
     return service
 
 
@@ -105,5 +107,8 @@ async def delete_service(unit: Unit, command: DeleteService, scene: ServiceScene
         raise RESOURCE_NOT_FOUND()
     if account.default_service_sid == scene.service.sid:
         raise STATE_FORBIDS("The default service of the account cannot be deleted")
-    await unit.services.remove_with_everything(scene.service.sid)
+    await unit.address_configurations.switch_off(scene.service.sid, unit.now)
+    await unit.webhooks.remove_of_service(scene.service.sid)
+    await unit.services.remove(scene.service.sid)
+    promise_sweep(unit, SweepService(account_sid=scene.service.account_sid, service_sid=scene.service.sid))
     unit.record(ServiceDeleted(service=scene.service))

@@ -34,7 +34,7 @@ class Typing:
             found = await Conversations(connection).find(caller.service_sid or "", conversation)
             if found is None or not found.is_listed or caller.identity is None:
                 raise CONVERSATION_NOT_FOUND()
-            if await Participants(connection).find(found.sid, caller.identity) is None:
+            if await Participants(connection).member(found.sid, caller.identity) is None:
                 raise NOT_A_PARTICIPANT() if is_waiting_creator(caller, found) else CONVERSATION_NOT_FOUND()
         body = _encode(TypingData(found.sid, caller.identity, self.timeout_s + 1))
         await self._bus.publish([TypingPublished(object_sid(ObjectKind.MESSAGES, found.sid), caller.identity, body)])

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from uuid import UUID
 
 import msgspec
 
+from tertulia.server import observe
 from tertulia.server.bus.base import EventPublished, Publication
 from tertulia.server.domain.base import Change
 from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.jobs import Job, Promised
 from tertulia.server.domain.limits import GROUP_TEXT_PARTICIPANTS
+from tertulia.server.sealing import Sealer
 from tertulia.server.storage.accounts import Accounts
+from tertulia.server.storage.address_configurations import AddressConfigurations
 from tertulia.server.storage.conversations import Conversations
+from tertulia.server.storage.credentials import Credentials
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.memberships import Memberships
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.mutations import Mutations
+from tertulia.server.storage.notifications import Notifications
+from tertulia.server.storage.outbox import Outbox
 from tertulia.server.storage.participants import Participants
+from tertulia.server.storage.presence import Nodes, Presences, Turns
 from tertulia.server.storage.push import PushRegistrations
+from tertulia.server.storage.receipts import Receipts
+from tertulia.server.storage.remains import Remains
+from tertulia.server.storage.retention import Retentions
 from tertulia.server.storage.roles import Roles
 from tertulia.server.storage.services import Services
 from tertulia.server.storage.tombstones import Tombstones
 from tertulia.server.storage.users import Users
+from tertulia.server.storage.webhooks import Webhooks
 from tertulia.wire.sync import ObjectEvent, live_body
+
+from .hook_directory import HookDirectory
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +46,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     """What the URLs in events begin with."""
     group_text_participants: int = GROUP_TEXT_PARTICIPANTS
+    push_single_owner: bool = True
+    """A device registered by one user is no longer registered by another (semantics 7.2)."""
+    rest_pre_action: bool = True
+    """What account holders do with hooks on is asked about before, too (semantics 1.2)."""
+    flows: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """The URL that stands for a flow's SID (semantics 1.1)."""
+    keeps_done_jobs: bool = False
+    """Jobs stay in the outbox when they are done, until housekeeping removes them."""
 
 
 class Unit:
@@ -40,7 +63,14 @@ class Unit:
     """
 
     def __init__(
-        self, connection: Connection, caller: Caller, now: int, new_sid: Callable[[str], str], policy: Policy
+        self,
+        connection: Connection,
+        caller: Caller,
+        now: int,
+        new_sid: Callable[[str], str],
+        policy: Policy,
+        sealer: Sealer,
+        hooks: HookDirectory,
     ) -> None:
         self.connection = connection
         self.caller = caller
@@ -48,6 +78,12 @@ class Unit:
         """UTC microseconds; the same throughout."""
         self.new_sid = new_sid
         self.policy = policy
+        self.sealer = sealer
+        """Seals what must not be readable at rest."""
+        self.hooks = hooks
+        """Which account's or service's hooks apply."""
+        self.amended: frozenset[str] = frozenset()
+        """The fields of the command that a hook has replaced; its caller may not have been allowed to."""
         self.accounts = Accounts(connection)
         self.services = Services(connection)
         self.roles = Roles(connection)
@@ -56,15 +92,58 @@ class Unit:
         self.participants = Participants(connection)
         self.memberships = Memberships(connection)
         self.messages = Messages(connection)
+        self.receipts = Receipts(connection)
         self.tombstones = Tombstones(connection)
+        self.remains = Remains(connection)
+        self.retentions = Retentions(connection)
         self.mutations = Mutations(connection)
         self.push_registrations = PushRegistrations(connection)
+        self.credentials = Credentials(connection)
+        self.address_configurations = AddressConfigurations(connection)
+        self.notifications = Notifications(connection)
+        self.nodes = Nodes(connection)
+        self.presences = Presences(connection)
+        self.turns = Turns(connection)
+        self.webhooks = Webhooks(connection)
+        self.outbox = Outbox(connection, done_at=now if policy.keeps_done_jobs else None)
         self.changes: list[Change] = []
         self._told: list[ObjectEvent | Publication] = []
+        self.promises: list[Promised] = []
+        """What the outside world will be owed; written at the end of the transaction, as one statement."""
+        self.withdrawn: list[str] = []
+        """Keys of waiting jobs that are no longer owed."""
 
     def record(self, change: Change) -> None:
         """Something became true; its effects run after the handler, in the order of recording."""
         self.changes.append(change)
+
+    def enqueue(
+        self, job: Job, *, ordering_key: str | None = None, key: str | None = None, due_at: int | None = None
+    ) -> None:
+        """Owe this job to the outside world; it commits with the change. A waiting one of the same key is replaced."""
+        self.promises.append(Promised(job=job, ordering_key=ordering_key, key=key, due_at=due_at))
+
+    def withdraw(self, key: str) -> None:
+        """The waiting job of this key, if there is one, is no longer owed."""
+        self.promises = [promised for promised in self.promises if promised.key != key]
+        self.withdrawn.append(key)
+
+    async def write_promises(self) -> None:
+        """What is withdrawn goes from the outbox, what is promised gets into it. No statement when there is neither."""
+        if self.withdrawn:
+            await self.outbox.withdraw(self.withdrawn)
+        if self.promises:
+            await self.outbox.promise(
+                self.promises,
+                self.now,
+                new_token=self._new_token,
+                account_sid=self.caller.account_sid,
+                trace=observe.request_id.get() or None,
+            )
+
+    def _new_token(self) -> str:
+        """A UUID."""
+        return str(UUID(hex=self.new_sid("JB")[2:]))
 
     def emit(self, event: ObjectEvent) -> None:
         """Clients that follow the object will see this event after the commit."""

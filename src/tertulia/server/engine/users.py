@@ -13,6 +13,7 @@ from tertulia.server.domain.users import (
     ConnectUser,
     CreateUser,
     DeleteUser,
+    SweepUser,
     UpdateUser,
     User,
     UserDeleted,
@@ -20,11 +21,14 @@ from tertulia.server.domain.users import (
 )
 
 from .newcomers import make_user
-from .participants import remove_from
+from .remains import leave_some, promise_sweep
 from .roles import require_role
 from .rules import handles
-from .scenes import AccountScene, ServiceScene, UserScene, in_account, in_service, on_user
+from .scenes import AccountScene, ServiceScene, UserScene, in_account, in_service, on_leaving_user, on_user
 from .unit import Unit
+
+LEFT_AT_ONCE = 50
+"""Conversations that a deleted user leaves with his deletion; the others follow in steps."""
 
 
 @handles(CreateUser, on=in_service, for_clients=False)
@@ -62,6 +66,7 @@ async def connect_user(unit: Unit, command: ConnectUser, _scene: AccountScene) -
 @handles(
     UpdateUser,
     on=on_user,
+    pre_hook="onUserUpdate",
     needs=(
         Need(
             any=Permission.EDIT_ANY_USER_INFO, own=Permission.EDIT_OWN_USER_INFO, when=("friendly_name", "attributes")
@@ -95,13 +100,13 @@ async def update_user(unit: Unit, command: UpdateUser, scene: UserScene) -> User
     return user
 
 
-@handles(DeleteUser, on=on_user, for_clients=False)
+@handles(DeleteUser, on=on_leaving_user, for_clients=False)
 async def delete_user(unit: Unit, command: DeleteUser, scene: UserScene) -> None:
     user = scene.user
-    for participant in await unit.memberships.of_user(user.sid):
-        conversation = await unit.conversations.find(user.service_sid, participant.conversation_sid, lock=True)
-        if conversation is not None:
-            await remove_from(unit, conversation, participant)
+    await leave_some(unit, user.sid, LEFT_AT_ONCE, is_gone=False)
     await unit.push_registrations.remove_of_identity(user.service_sid, user.identity)
+    await unit.presences.remove_of(user.service_sid, [user.identity])
     await unit.users.remove(user)
+    if await unit.memberships.of_user(user.sid, 1):
+        promise_sweep(unit, SweepUser(account_sid=user.account_sid, user_sid=user.sid))
     unit.record(UserDeleted(user=user))

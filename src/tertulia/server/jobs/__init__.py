@@ -1,4 +1,8 @@
 """Work that nobody waits for.
 
+* ``worker``: what is owed to the outside world is performed, in order, at least once
+* ``performing``: between the worker and those who know how to do a kind of job
+* ``retry``: when a job that failed is tried again
 * ``housekeeping``: what has outlived its use is trimmed, in small bites
+* ``unused_devices``: devices that nobody has used for a year are forgotten
 """

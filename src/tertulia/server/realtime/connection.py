@@ -21,9 +21,12 @@ from tertulia.server.domain.errors import (
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
     TertuliaError,
+    TooMany,
+    too_many,
 )
 from tertulia.server.storage.database import StorageError
 from tertulia.server.web.auth import user
+from tertulia.server.web.errors import client_failure
 from tertulia.wire import frames, requests, sync, websocket
 from tertulia.wire.frames import Backoff, Frame, MalformedFrame
 from tertulia.wire.handshake import ServerHandshake
@@ -41,6 +44,7 @@ from tertulia.wire.steps import (
 from tertulia.wire.tokens import Claims, TokenRefused
 from tertulia.wire.websocket import Upgrade, UpgradeRefused
 
+from .allowance import Place
 from .node import Node
 from .socket import Socket
 
@@ -56,6 +60,8 @@ READS_AT_ONCE = 8
 """Reads of one connection that are worked on at a time; what more it asks for waits as the frames it came in."""
 READER_PATIENCE_S = 30.0
 """A client that takes nothing of what it has asked for is dropped after this; it comes back and catches up."""
+BACKOFF_SPREAD_MS = 4000
+"""Over how long clients that were told to come back later are spread."""
 LONGEST_HOST = 255
 
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.]+\])(:[0-9]*)?")
@@ -69,9 +75,11 @@ class Connection:
     __slots__ = (
         "_base_url",
         "_claims",
+        "_endpoint",
         "_handshake",
         "_in_flight",
         "_node",
+        "_place",
         "_reading",
         "_sequel",
         "_socket",
@@ -97,8 +105,10 @@ class Connection:
         self._unread: deque[tuple[Frame, Claims]] | None = None
         self._sequel: list[sync.SubscriptionCommand] | None = None
         self._socket: Socket | None = None
+        self._place: Place | None = None
         self.due_us: int | None = None
         self.followed: set[str] = set()
+        self._endpoint = ""
         self.identity = ""
         self.service_sid = ""
         self.takes_typing = False
@@ -128,6 +138,9 @@ class Connection:
     def closed(self) -> None:
         self._run(self._handshake.lost())
         self._socket = None
+        if self._place is not None:
+            self._place.leave()
+            self._place = None
         self._node.deadlines.put(self, None)
         observe.CONNECTIONS.dec()
 
@@ -149,6 +162,10 @@ class Connection:
         while self._socket is not None and self._socket.is_behind:
             # Shielded, because it is the same for all who wait.
             await asyncio.shield(self._socket.drained(READER_PATIENCE_S, self._drop_slow))
+
+    @property
+    def key_sid(self) -> str:
+        return self._claims.key_sid if self._claims is not None else ""
 
     @property
     def is_busy(self) -> bool:
@@ -200,8 +217,10 @@ class Connection:
         self.identity, self.service_sid = ready.claims.identity, ready.claims.service_sid
         self.takes_typing = sync.TYPING in ready.message_types
         self.is_open = True
+        self._endpoint = ready.endpoint_id
         self._node.hub.connect(self)
         self._node.connections.add(self)
+        self._node.presence.came(self.service_sid, self.identity, self._endpoint)
         self._put_down()
         # Masked by their own names, then told apart from our facts.
         words = observe.fields(**ready.client)["facts"]
@@ -213,6 +232,7 @@ class Connection:
             self.is_open = False
             self._node.hub.disconnect(self)
             self._node.connections.discard(self)
+            self._node.presence.went(self.service_sid, self.identity, self._endpoint, goodbye.ending)
         self._put_down()
         observe.CONNECTION_ENDS.labels(goodbye.ending).inc()
         log.info("connection.end", extra=observe.fields(reason=goodbye.ending))
@@ -223,21 +243,35 @@ class Connection:
 
     async def _verify(self, token: str) -> None:
         now = self._node.clock.now
-        await self._node.turns.take(self)
+        # Nobody knows yet of which account it is.
+        await self._node.turns.take(None, self)
         try:
-            claims = await self._node.admit(token)
+            claims = await self._node.admit(token, self._let_in)
         except TokenRefused as refusal:
             observe.TOKENS_REFUSED.labels(str(refusal.code)).inc()
             self._refuse(refusal.status, refusal.code, str(refusal))
         except TertuliaError as error:
             # Our trouble, not the token's: the client tries again (realtime 5.1).
-            self._refuse(error.status, error.code, error.message, Backoff(1000, 5000) if error.status == 429 else None)
+            backoff = self._backoff(error) if isinstance(error, TooMany) else None
+            self._refuse(error.status, error.code, error.message, backoff)
         except StorageError as trouble:
             log.warning("connection.unavailable", extra=observe.fields(why=str(trouble)))
             unavailable = UNAVAILABLE()
             self._refuse(unavailable.status, unavailable.code, unavailable.message)
         else:
             self._run(self._handshake.accept(claims, now()))
+
+    def _let_in(self, claims: Claims) -> None:
+        """Takes a place of the account's, which a renewed token has already. Raises 51202."""
+        allowance = self._node.allowance
+        if allowance is not None and self._place is None and self._socket is not None:
+            self._place = allowance.let_in(claims.account_sid)
+
+    def _backoff(self, refusal: TooMany) -> Backoff:
+        """When to try again; not everybody who was refused at the same time."""
+        spread = int.from_bytes(self._node.randomness.draw(2)) % BACKOFF_SPREAD_MS
+        least = refusal.retry_after_s * 1000 + spread
+        return Backoff(least, least + BACKOFF_SPREAD_MS)
 
     def _refuse(self, status: int, code: int, message: str, backoff: Backoff | None = None) -> None:
         if self.is_open:
@@ -250,11 +284,14 @@ class Connection:
         claims = self._claims
         if claims is None or frame.header.http_request is None:
             return
-        if self._in_flight >= self._node.conditions.requests_in_flight:
+        wait_us = self._place.wait_us() if self._place is not None else 0
+        is_full = self._in_flight >= self._node.conditions.requests_in_flight
+        if wait_us or is_full:
+            if is_full and not wait_us:
+                observe.refused_by("requests_in_flight")
             # Each layer of the SDK knows its own code for it (realtime 8.1).
             is_sync = frame.header.http_request.path.startswith(SYNC_PATHS)
-            error = SYNC_TOO_MANY() if is_sync else TOO_MANY_REQUESTS()
-            self._reply(frame, requests.error_reply(error.status, error.code, error.message))
+            self._reply(frame, client_failure(too_many(SYNC_TOO_MANY if is_sync else TOO_MANY_REQUESTS, wait_us)))
             return
         self._in_flight += 1
         if frame.header.http_request.method.upper() != "GET":
@@ -269,9 +306,9 @@ class Connection:
     async def _write(self, frame: Frame, claims: Claims) -> None:
         """Answers a request that changes something; only behind other requests of the same user must it wait."""
         try:
-            request, user_key = _unwrap(frame), _user_key(claims)
-            if request.path == SUBSCRIPTIONS_PATH or self._node.turns.is_wanted_by(user_key):
-                await self._node.turns.take(user_key)
+            request, turns, whose = _unwrap(frame), self._node.turns, _whose_turn(claims)
+            if request.path == SUBSCRIPTIONS_PATH or turns.is_wanted_by(*whose):
+                await turns.take(*whose)
             await self._answer(frame, request, claims)
         finally:
             self._in_flight -= 1
@@ -285,7 +322,7 @@ class Connection:
         try:
             while True:
                 await self.let_read()
-                await self._node.turns.take(_user_key(claims))
+                await self._node.turns.take(*_whose_turn(claims))
                 if not self.is_open:
                     return
                 # Nothing may come between this look and the reading, or all that wait would pass it together.
@@ -331,20 +368,18 @@ class Connection:
     async def _subscribe(self, frame: Frame, request: Request, claims: Claims) -> None:
         conditions = self._node.conditions
         if request.method != "POST":
-            refused = SYNC_READ_ONLY()
-            self._reply(frame, requests.error_reply(refused.status, refused.code, refused.message))
+            self._reply(frame, client_failure(SYNC_READ_ONLY()))
             return
         try:
             command = _decode_subscription(request.body)
             if command.action not in ("establish", "cancel") or len(command.requests) > conditions.max_batch:
                 raise BAD_PARAMETER("A subscription is to establish or cancel, of a bounded batch")
         except (msgspec.MsgspecError, TertuliaError):
-            error = BAD_PARAMETER("The subscription is malformed")
-            self._reply(frame, requests.error_reply(error.status, error.code, error.message))
+            self._reply(frame, client_failure(BAD_PARAMETER("The subscription is malformed")))
             return
         if self._sequel is not None and len(self._sequel) >= SUBSCRIPTIONS_WAITING:
-            busy = SYNC_TOO_MANY()
-            self._reply(frame, requests.error_reply(busy.status, busy.code, busy.message))
+            observe.refused_by("subscriptions_waiting")
+            self._reply(frame, client_failure(too_many(SYNC_TOO_MANY)))
             return
         accepted = sync.SubscriptionAccepted(ESTIMATED_DELIVERY_MS, conditions.max_batch, conditions.subscription_ttl_s)
         self._reply(frame, Reply(202, _encode(accepted)))
@@ -363,7 +398,7 @@ class Connection:
         if command.action == "cancel":
             self._node.following.cancel(self, command.correlation_id, command.requests)
             return
-        await self._node.turns.take(_user_key(claims))
+        await self._node.turns.take(*_whose_turn(claims))
         await self._node.following.establish(self, user(claims), command.correlation_id, command.requests)
 
 
@@ -381,6 +416,6 @@ def _unwrap(frame: Frame) -> Request:
     return requests.from_http_request(wrapped, frame.payload, frame.header.payload_type)
 
 
-def _user_key(claims: Claims) -> tuple[str, str]:
-    """Whose turn it is: a user's, however many connections he has."""
-    return claims.service_sid, claims.identity
+def _whose_turn(claims: Claims) -> tuple[str, tuple[str, str]]:
+    """An account's, and in it a user's, however many connections he has."""
+    return claims.account_sid, (claims.service_sid, claims.identity)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -158,6 +158,14 @@ class Hub:
             if not others:
                 del self._users[key]
                 self._bus.unsubscribe(user_topic(*key), self.receive)
+
+    def has(self, service_sid: str, identity: str) -> bool:
+        """Somebody of this identity is connected."""
+        return (service_sid, identity) in self._users
+
+    def users_of(self, services: Container[str]) -> list[tuple[str, str]]:
+        """Who is connected to these services: service and identity."""
+        return [key for key in self._users if key[0] in services]
 
     # --- following
 

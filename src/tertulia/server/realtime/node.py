@@ -13,27 +13,32 @@ import msgspec
 from tertulia.server.clock import Clock
 from tertulia.server.domain.callers import Caller
 from tertulia.server.randomness import Randomness
+from tertulia.server.web.turns import Turns
 from tertulia.wire import frames, websocket
 from tertulia.wire.handshake import Terms
 from tertulia.wire.requests import Reply, Request
 from tertulia.wire.tokens import Claims
 
+from .allowance import Allowance
 from .deadlines import Deadlines
 from .follow import Following
 from .hub import Hub
-from .turns import Turns
+from .presence import Presence
+from .revocations import Standing
 
 log = logging.getLogger(__name__)
 
 Route = Callable[[Request, Caller, str], Awaitable[Reply]]
 """Answers a request of the client API in the name of a caller, with URLs that begin as given."""
 
-Admit = Callable[[str], Awaitable[Claims]]
-"""What a good token says, of a user who exists; raises ``TokenRefused`` (semantics 3.1)."""
+Admit = Callable[[str, Callable[[Claims], None]], Awaitable[Claims]]
+"""What a good token says, of a user who exists; raises ``TokenRefused`` (semantics 3.1).
+
+The second is told as soon as the token is known to be good, before anything is written, and may raise."""
 
 
-class Leaving(Protocol):
-    """A connection that can be asked to come back later."""
+class Leaving(Standing, Protocol):
+    """A connection that can be asked to come back later, or ended."""
 
     @property
     def is_busy(self) -> bool:
@@ -102,12 +107,15 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     conditions: Conditions
     admit: Admit
     hub: Hub
+    presence: Presence
     following: Following
     deadlines: Deadlines
     envelopes: Envelopes
     tasks: Tasks
     turns: Turns
     """Clients that all come at once are let in, read to and answered a few per tick."""
+    allowance: Allowance | None
+    """What an account may use of the socket; None: as much as it likes."""
     randomness: Randomness
     route: Route
     connections: set[Leaving]

@@ -4,9 +4,13 @@ Table of contents, a file per resource:
 
 * ``configuration``: what new conversations of the account get
 * ``services``, ``service_configuration``: services and their defaults
-* ``conversations``, ``participants``, ``messages``: the chats themselves
+* ``conversations``, ``participants``, ``messages``, ``receipts``: the chats themselves
+* ``conversation_with_participants``: a conversation and its members by one request
 * ``users``, ``roles``: people of a service, and what they may do
 * ``user_conversations``, ``participant_conversations``: the two reverse views
+* ``address_configurations``: what happens when a stranger writes to an address
+* ``credentials``, ``push_bindings``, ``notifications``: which devices are woken, by which service, with which words
+* ``hooks``, ``webhooks``: whom to ask and tell, of accounts and services, of conversations
 * ``views``, ``parameters``: shapes that several resources show, values that several read
 
 Forms and views are named as on the wire. Nearly everything exists under two paths, for the account's default service
@@ -18,16 +22,24 @@ from __future__ import annotations
 from tertulia.server.web.operations import Operations
 
 from . import (
+    address_configurations,
     configuration,
+    conversation_with_participants,
     conversations,
+    credentials,
+    hooks,
     messages,
+    notifications,
     participant_conversations,
     participants,
+    push_bindings,
+    receipts,
     roles,
     service_configuration,
     services,
     user_conversations,
     users,
+    webhooks,
 )
 from .views import FACE, PREFIX
 
@@ -39,11 +51,19 @@ for _part in (
     services,
     service_configuration,
     conversations,
+    conversation_with_participants,
     participants,
     messages,
+    receipts,
     users,
     user_conversations,
     participant_conversations,
     roles,
+    hooks,
+    webhooks,
+    address_configurations,
+    credentials,
+    notifications,
+    push_bindings,
 ):
     ACCOUNT_API.include(_part.OPERATIONS)

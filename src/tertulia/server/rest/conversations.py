@@ -58,7 +58,7 @@ class ConversationLinks(msgspec.Struct, frozen=True):
     participants: str
     messages: str
     webhooks: str
-    export: str
+    export: str | UnsetType = UNSET
 
 
 class ConversationView(msgspec.Struct, frozen=True):
@@ -196,11 +196,11 @@ def _filter(query: ListConversations) -> tuple[ConversationFilter, tuple[tuple[s
     filters = []
     start = end = state = None
     if query.start_date is not UNSET:
-        start = parse_date(query.start_date, BAD_PARAMETER)
+        start = parse_date(query.start_date, BAD_PARAMETER, "StartDate")
         filters.append(("StartDate", query.start_date))
     if query.end_date is not UNSET:
         # Inclusive: dates are shown in whole seconds, so the last one counts to its end.
-        end = parse_date(query.end_date, BAD_PARAMETER) + _LAST_OF_SECOND
+        end = parse_date(query.end_date, BAD_PARAMETER, "EndDate") + _LAST_OF_SECOND
         filters.append(("EndDate", query.end_date))
     if start is not None and end is not None and end < start:
         raise END_BEFORE_START()

@@ -46,6 +46,9 @@ class DeliveryView(msgspec.Struct, frozen=True):
     undelivered: str
 
 
+_delivery = msgspec.json.Decoder(DeliveryView).decode
+
+
 class MessageLinks(msgspec.Struct, frozen=True, gc=False):
     delivery_receipts: str
     channel_metadata: str
@@ -90,7 +93,7 @@ class MessageView(msgspec.Struct, frozen=True, gc=False):
             url,
             MessageLinks(url + "/Receipts", url + "/ChannelMetadata"),
             None,
-            None,
+            None if message.delivery is None else _delivery(message.delivery),
             None,
             message.service_sid if is_long else UNSET,
         )

@@ -136,7 +136,7 @@ async def update_participant(call: Call, form: UpdateParticipant) -> Participant
             proxy_address=or_null(form.proxy_address),
             projected_address=or_null(form.projected_address),
             last_read_index=read_index(form.last_read_message_index),
-            last_read_at=moment(form.last_read_timestamp, BAD_PARAMETER),
+            last_read_at=moment(form.last_read_timestamp, BAD_PARAMETER, "LastReadTimestamp"),
             created_at=moment(form.date_created, BAD_DATE_CREATED),
             updated_at=moment(form.date_updated, BAD_DATE_UPDATED),
         )

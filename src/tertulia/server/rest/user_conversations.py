@@ -110,7 +110,7 @@ async def update_user_conversation(call: Call, form: UpdateUserConversation) -> 
             user=call.path["user"],
             conversation=call.path["conversation"],
             last_read_index=read_index(form.last_read_message_index),
-            last_read_at=moment(form.last_read_timestamp, BAD_PARAMETER),
+            last_read_at=moment(form.last_read_timestamp, BAD_PARAMETER, "LastReadTimestamp"),
             notification_level=form.notification_level,
         )
     )

@@ -35,11 +35,11 @@ class UserView(msgspec.Struct, frozen=True):
     url: str
     links: UserLinks
     is_online: bool | None = None
-    """Unknown, as wherever reachability is off."""
+    """Null in lists, and while reachability is off."""
     is_notifiable: bool | None = None
 
     @classmethod
-    def of(cls, user: User, root: str) -> UserView:
+    def of(cls, user: User, root: str, *, is_listed: bool = False) -> UserView:
         url = f"{root}/Users/{user.sid}"
         return cls(
             sid=user.sid,
@@ -53,6 +53,8 @@ class UserView(msgspec.Struct, frozen=True):
             date_updated=second(user.updated_at),
             url=url,
             links=UserLinks(f"{url}/Conversations"),
+            is_online=None if is_listed else user.is_online,
+            is_notifiable=None if is_listed else user.is_notifiable,
         )
 
 
@@ -96,7 +98,7 @@ async def list_users(call: Call) -> UserList:
     paging: Paging[User] = Paging(call, LIST, call.query)
     read = await call.queries.users(call.service_sid, paging.page)
     root = call.root
-    return UserList(paging.meta(read, _key), [UserView.of(one, root) for one in paging.cut(read)])
+    return UserList(paging.meta(read, _key), [UserView.of(one, root, is_listed=True) for one in paging.cut(read)])
 
 
 @OPERATIONS.operation("GET", "/Users/{user}", scopes=BOTH)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tertulia.server.domain.conversations import Conversation
 from tertulia.wire.sids import is_sid
 
 from .database import Connection
-from .paging import Page, page
+from .paging import Page, padded, page, placeholders
 from .table import Table
 
 CONVERSATIONS = Table(Conversation, "conversations")
+
+_BENEATH_A_SERVICE = "EXISTS (SELECT 1 FROM services AS s WHERE s.sid = conversations.service_sid)"
+"""What was beneath a deleted service is not there any more, though its rows go in steps."""
 
 
 class ConversationFilter(msgspec.Struct, frozen=True):
@@ -37,14 +42,31 @@ class Conversations:
         column = "sid" if is_sid(key, "CH") else "unique_name"
         row = await self._connection.row(
             f"SELECT {CONVERSATIONS.columns} FROM conversations"
-            f" WHERE service_sid = $1 AND {column} = $2{' FOR UPDATE' if lock else ''}",
+            f" WHERE service_sid = $1 AND {column} = $2 AND {_BENEATH_A_SERVICE}{' FOR UPDATE' if lock else ''}",
             service_sid,
             key,
         )
         return CONVERSATIONS.entity(row) if row else None
 
-    async def get(self, sid: str) -> Conversation | None:
-        return await CONVERSATIONS.get(self._connection, sid)
+    async def get(self, sid: str, *, lock: bool = False) -> Conversation | None:
+        """By SID, in whichever service."""
+        row = await self._connection.row(
+            f"SELECT {CONVERSATIONS.columns} FROM conversations WHERE sid = $1 AND {_BENEATH_A_SERVICE}"
+            f"{' FOR UPDATE' if lock else ''}",
+            sid,
+        )
+        return CONVERSATIONS.entity(row) if row else None
+
+    async def lock_many(self, sids: Sequence[str]) -> dict[str, Conversation]:
+        """Those of these that there are, by SID, locked in the order of their SIDs. One statement."""
+        if not sids:
+            return {}
+        rows = await self._connection.rows(
+            f"SELECT {CONVERSATIONS.columns} FROM conversations WHERE sid IN ({placeholders(len(sids), first=1)})"
+            f" AND {_BENEATH_A_SERVICE} ORDER BY sid FOR UPDATE",
+            *padded(sids),
+        )
+        return {conversation.sid: conversation for conversation in CONVERSATIONS.entities(rows)}
 
     async def add(self, conversation: Conversation) -> None:
         await CONVERSATIONS.add(self._connection, conversation)
@@ -54,17 +76,27 @@ class Conversations:
         await CONVERSATIONS.save(self._connection, conversation, before)
 
     async def remove(self, conversation: Conversation) -> None:
-        """Delete it with its messages and participants."""
-        for table in ("messages", "participants"):
-            await self._connection.execute(f"DELETE FROM {table} WHERE conversation_sid = $1", conversation.sid)
+        """Delete it with its participants, and so free its names, pairs and set. Its messages remain, see ``remains``."""
+        await self._connection.execute("DELETE FROM participants WHERE conversation_sid = $1", conversation.sid)
         await CONVERSATIONS.remove(self._connection, conversation.sid)
 
     async def with_group_key(self, account_sid: str, key: str) -> str | None:
-        """The open conversation of the account that is a group text of these numbers."""
-        sid: str | None = await self._connection.value(
-            "SELECT sid FROM conversations WHERE account_sid = $1 AND group_key = $2", account_sid, key
+        """The open conversation of the account that is a group text of these numbers.
+
+        Where its service is gone, the set is free from now on.
+        """
+        row = await self._connection.row(
+            f"SELECT sid, {_BENEATH_A_SERVICE} FROM conversations WHERE account_sid = $1 AND group_key = $2",
+            account_sid,
+            key,
         )
-        return sid
+        if row is None:
+            return None
+        sid: str = row[0]
+        if row[1]:
+            return sid
+        await self._connection.execute("UPDATE conversations SET group_key = NULL WHERE sid = $1", sid)
+        return None
 
     async def page(self, service_sid: str, only: ConversationFilter, wanted: Page) -> list[Conversation]:
         """By age; by date of creation when the filter names one (rest 1.6)."""

@@ -24,6 +24,8 @@ _UNREAD = f"""CASE WHEN p.last_read_index IS NULL THEN NULL ELSE (
 _COLUMNS = f"{_P}, {_C}, {_UNREAD}"
 _SOURCE = "participants AS p JOIN conversations AS c ON c.sid = p.conversation_sid"
 _WIDTH = PARTICIPANTS.width
+_SET_UP = "c.state <> 'initializing'"
+"""Who is being let into a conversation is not there yet (semantics 4.6)."""
 
 
 def _membership(row: Row) -> Membership:
@@ -40,13 +42,16 @@ class Memberships:
         """One conversation of a user, by SID or unique name."""
         column = "c.sid" if is_sid(conversation, "CH") else "c.unique_name"
         row = await self._connection.row(
-            f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE p.user_sid = $1 AND {column} = $2", user_sid, conversation
+            f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE p.user_sid = $1 AND {column} = $2 AND {_SET_UP}",
+            user_sid,
+            conversation,
         )
         return _membership(row) if row else None
 
     async def page(self, user_sid: str, wanted: Page) -> list[Membership]:
         """A user's conversations, by age of the membership."""
-        rows = await page(self._connection, _COLUMNS, _SOURCE, "p.user_sid = $1", (user_sid,), "p.sid", wanted)
+        where = f"p.user_sid = $1 AND {_SET_UP}"
+        rows = await page(self._connection, _COLUMNS, _SOURCE, where, (user_sid,), "p.sid", wanted)
         return [_membership(row) for row in rows]
 
     async def listed(self, user_sid: str, wanted: Page) -> list[tuple[Participant, Conversation]]:
@@ -57,7 +62,7 @@ class Memberships:
 
     async def of_address(self, service_sid: str, address: str, wanted: Page) -> list[Membership]:
         """The conversations in which an address takes part."""
-        where = "p.service_sid = $1 AND (p.address = $2 OR p.projected_address = $2)"
+        where = f"p.service_sid = $1 AND (p.address = $2 OR p.projected_address = $2) AND {_SET_UP}"
         rows = await page(self._connection, _COLUMNS, _SOURCE, where, (service_sid, address), "p.sid", wanted)
         return [_membership(row) for row in rows]
 
@@ -117,10 +122,12 @@ class Memberships:
         )
         return PARTICIPANTS.entities(rows)
 
-    async def of_user(self, user_sid: str) -> list[Participant]:
-        """Every participant a user is, in order of conversation."""
+    async def of_user(self, user_sid: str, most: int) -> list[Participant]:
+        """At most so many of the participants a user is, or was before he was deleted, in order of conversation."""
         rows = await self._connection.rows(
-            f"SELECT {PARTICIPANTS.columns} FROM participants WHERE user_sid = $1 ORDER BY conversation_sid", user_sid
+            f"SELECT {PARTICIPANTS.columns} FROM participants WHERE user_sid = $1 ORDER BY conversation_sid LIMIT $2",
+            user_sid,
+            most,
         )
         return PARTICIPANTS.entities(rows)
 
@@ -134,7 +141,8 @@ class Memberships:
         rows = await self._connection.rows(
             f"SELECT {_C}, p.sid IS NOT NULL FROM conversations AS c"
             " LEFT JOIN participants AS p ON p.conversation_sid = c.sid AND p.identity = $2"
-            f" WHERE c.service_sid = $1 AND c.sid IN ({marks})",
+            " AND EXISTS (SELECT 1 FROM users AS u WHERE u.sid = p.user_sid)"
+            f" WHERE EXISTS (SELECT 1 FROM services AS s WHERE s.sid = $1) AND c.service_sid = $1 AND c.sid IN ({marks})",
             service_sid,
             identity,
             *padded(conversation_sids),

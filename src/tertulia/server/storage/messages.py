@@ -35,6 +35,17 @@ class Messages:
         )
         return MESSAGES.entity(row) if row else None
 
+    async def following(self, conversation_sid: str, index: int, upto: int) -> Message | None:
+        """The first message that exists after ``index`` and not after ``upto``."""
+        row = await self._connection.row(
+            f'SELECT {MESSAGES.columns} FROM messages WHERE conversation_sid = $1 AND "index" > $2 AND "index" <= $3'
+            ' ORDER BY "index" LIMIT 1',
+            conversation_sid,
+            index,
+            upto,
+        )
+        return MESSAGES.entity(row) if row else None
+
     async def add(self, message: Message) -> None:
         await MESSAGES.add(self._connection, message)
 
@@ -44,6 +55,16 @@ class Messages:
 
     async def remove(self, message: Message) -> None:
         await MESSAGES.remove(self._connection, message.conversation_sid, message.index)
+
+    async def oldest(self, conversation_sid: str, limit: int) -> list[Message]:
+        """The first messages that exist, by index."""
+        return await self.page(conversation_sid, Page(limit))
+
+    async def remove_up_to(self, conversation_sid: str, index: int) -> None:
+        """Remove every message up to this index."""
+        await self._connection.execute(
+            'DELETE FROM messages WHERE conversation_sid = $1 AND "index" <= $2', conversation_sid, index
+        )
 
     async def page(self, conversation_sid: str, wanted: Page) -> list[Message]:
         """By index."""

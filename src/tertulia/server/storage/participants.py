@@ -8,7 +8,7 @@ from tertulia.server.domain.participants import Participant
 from tertulia.wire.sids import is_sid
 
 from .database import Connection
-from .paging import Page, page
+from .paging import Page, padded, page, placeholders
 from .table import Table
 
 PARTICIPANTS = Table(Participant, "participants")
@@ -16,7 +16,7 @@ PARTICIPANTS = Table(Participant, "participants")
 _SEAT = (
     f"SELECT {PARTICIPANTS.qualified('p')}, coalesce(c.permissions, ''), coalesce(s.permissions, '')"
     " FROM participants AS p"
-    " LEFT JOIN users AS u ON u.sid = p.user_sid"
+    " JOIN users AS u ON u.sid = p.user_sid"
     " LEFT JOIN roles AS c ON c.sid = p.role_sid"
     " LEFT JOIN roles AS s ON s.sid = u.role_sid"
     " WHERE p.conversation_sid = $1 AND p.identity = $2"
@@ -36,6 +36,16 @@ class Participants:
             f"SELECT {PARTICIPANTS.columns} FROM participants WHERE conversation_sid = $1 AND {column} = $2",
             conversation_sid,
             key,
+        )
+        return PARTICIPANTS.entity(row) if row else None
+
+    async def member(self, conversation_sid: str, identity: str) -> Participant | None:
+        """The participant of a user there is: one who was deleted is none any more, though his rows go in steps."""
+        row = await self._connection.row(
+            f"SELECT {PARTICIPANTS.columns} FROM participants WHERE conversation_sid = $1 AND identity = $2"
+            " AND EXISTS (SELECT 1 FROM users AS u WHERE u.sid = participants.user_sid)",
+            conversation_sid,
+            identity,
         )
         return PARTICIPANTS.entity(row) if row else None
 
@@ -70,15 +80,25 @@ class Participants:
         await PARTICIPANTS.remove(self._connection, participant.sid)
 
     async def holder_of_pair(self, account_sid: str, address: str, proxy_address: str) -> str | None:
-        """The open conversation of the account in which this pair of addresses talks (semantics 4.2)."""
-        sid: str | None = await self._connection.value(
-            "SELECT conversation_sid FROM participants"
+        """The open conversation of the account in which this pair of addresses talks (semantics 4.2).
+
+        Where its service is gone, the pair is free from now on.
+        """
+        row = await self._connection.row(
+            "SELECT conversation_sid, sid, EXISTS (SELECT 1 FROM services AS s WHERE s.sid = participants.service_sid)"
+            " FROM participants"
             " WHERE account_sid = $1 AND address = $2 AND proxy_address = $3 AND holds_pair = 1",
             account_sid,
             address,
             proxy_address,
         )
-        return sid
+        if row is None:
+            return None
+        conversation_sid: str = row[0]
+        if row[2]:
+            return conversation_sid
+        await self._connection.execute("UPDATE participants SET holds_pair = NULL WHERE sid = $1", row[1])
+        return None
 
     async def on_channels(self, conversation_sid: str) -> int:
         """How many participants are there without an identity."""
@@ -87,6 +107,18 @@ class Participants:
                 "SELECT count(*) FROM participants WHERE conversation_sid = $1 AND identity IS NULL", conversation_sid
             )
         )
+
+    async def with_address(self, conversation_sid: str, sids: tuple[str, ...]) -> set[str]:
+        """Which of these participants are reached by an address: somebody on a channel, not a user."""
+        if not sids:
+            return set()
+        rows = await self._connection.rows(
+            "SELECT sid FROM participants WHERE conversation_sid = $1 AND address IS NOT NULL AND identity IS NULL"
+            f" AND sid IN ({placeholders(len(sids), first=2)})",
+            conversation_sid,
+            *padded(sids),
+        )
+        return {sid for (sid,) in rows}
 
     async def group_members(self, conversation_sid: str) -> list[tuple[str, GroupMember]]:
         """Every participant's SID with what the rules of group texting look at."""
@@ -157,6 +189,28 @@ class Participants:
             conversation_sid,
         )
         return tuple(ListedMember(sid, event) for sid, event in members)
+
+    async def enlist(self, conversation_sid: str) -> list[Participant]:
+        """Put the conversation into the conversations map of each member; its participants, by age.
+
+        Three statements however many members there are.
+        """
+        await self._connection.execute(
+            "UPDATE users SET conversations_event = conversations_event + 1"
+            " WHERE sid IN (SELECT user_sid FROM participants WHERE conversation_sid = $1)",
+            conversation_sid,
+        )
+        number = "(SELECT u.conversations_event FROM users AS u WHERE u.sid = participants.user_sid)"
+        await self._connection.execute(
+            f"UPDATE participants SET listed_created = {number}, listed_event = {number}"
+            " WHERE conversation_sid = $1 AND user_sid IS NOT NULL",
+            conversation_sid,
+        )
+        rows = await self._connection.rows(
+            f"SELECT {PARTICIPANTS.columns} FROM participants WHERE conversation_sid = $1 ORDER BY sid",
+            conversation_sid,
+        )
+        return PARTICIPANTS.entities(rows)
 
     async def free_pairs(self, conversation_sid: str) -> None:
         """Let others have the pairs of addresses that this conversation held."""

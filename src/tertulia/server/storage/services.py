@@ -10,7 +10,8 @@ from .table import Table
 
 SERVICES = Table(Service, "services")
 
-_BENEATH = ("participants", "conversations", "users", "roles", "push_registrations")
+_GOES_ALONG = ("roles", "notification_settings", "presences", "reachability_turns", "retention")
+"""What there is little of. The rest is removed in steps, see ``remains``."""
 
 
 class Services:
@@ -23,6 +24,10 @@ class Services:
         """A service of the account."""
         service = await SERVICES.get(self._connection, sid)
         return service if service is not None and service.account_sid == account_sid else None
+
+    async def get(self, sid: str) -> Service | None:
+        """A service, whosever it is; for the operator."""
+        return await SERVICES.get(self._connection, sid)
 
     async def lock(self, account_sid: str, sid: str) -> Service | None:
         row = await self._connection.row(
@@ -42,12 +47,8 @@ class Services:
         )
         return SERVICES.entities(rows)
 
-    async def remove_with_everything(self, sid: str) -> None:
-        """Delete a service and all rows beneath it; their tombstones go with their age."""
-        # By their conversations: messages have no index by service, and there are many.
-        await self._connection.execute(
-            "DELETE FROM messages WHERE conversation_sid IN (SELECT sid FROM conversations WHERE service_sid = $1)", sid
-        )
-        for table in _BENEATH:
+    async def remove(self, sid: str) -> None:
+        """Delete a service; what is beneath it can no longer be found, and is removed as ``remains``."""
+        for table in _GOES_ALONG:
             await self._connection.execute(f"DELETE FROM {table} WHERE service_sid = $1", sid)
         await self._connection.execute("DELETE FROM services WHERE sid = $1", sid)

@@ -23,8 +23,10 @@ from .sqlite_statements import OVER, Counts, SqliteConnection, failure_of
 _IDLE_READERS: Final = 4
 _MOST_READERS: Final = 64
 _CACHED_STATEMENTS: Final = 256
-_BUSY_MS: Final = 250
+BUSY_MS: Final = 250
 """How long another process (a shell, a backup) may hold the write lock before we give up: the loop stands still."""
+PATIENT_BUSY_MS: Final = 10_000
+"""The same for a process that has nothing else to do: a command beside a server that writes all the time."""
 
 _SETTINGS: Final = (
     "PRAGMA busy_timeout = {busy_ms}",
@@ -92,8 +94,9 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, busy_ms: int = BUSY_MS) -> None:
         self._path = path
+        self._busy_ms = busy_ms
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._writer: Writer | None = None
         self._readers: list[_Reader] = []
@@ -164,7 +167,7 @@ class SqliteDatabase:
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         synchronous = "OFF" if self._path is None else "FULL"
         for setting in _SETTINGS:
-            connection.execute(setting.format(busy_ms=_BUSY_MS, synchronous=synchronous)).fetchall()
+            connection.execute(setting.format(busy_ms=self._busy_ms, synchronous=synchronous)).fetchall()
         if connection.pragma("journal_mode") != "wal":
             connection.close(True)
             raise StorageUnavailable("SQLite cannot keep a write-ahead log here: a network or read-only file system?")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from .database import Connection
@@ -28,6 +30,13 @@ class Tombstones:
             item_key,
             created_event,
             at,
+        )
+
+    async def add_many(self, object_sid: str, removals: Iterable[tuple[str, int, int]], at: int) -> None:
+        """Several of one object: of each item its key, the number it was added under, and that of its removal."""
+        await self._connection.execute_many(
+            "INSERT INTO tombstones (object_sid, event, item_key, created_event, at) VALUES ($1, $2, $3, $4, $5)",
+            [(object_sid, event, key, created, at) for key, created, event in removals],
         )
 
     async def after(self, object_sid: str, event: int, limit: int) -> list[Tombstone]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from tertulia.server.domain.users import User
 from tertulia.wire.sids import is_sid
@@ -13,9 +14,15 @@ from .table import Table
 
 USERS = Table(User, "users")
 
+_BENEATH_A_SERVICE = "EXISTS (SELECT 1 FROM services AS t WHERE t.sid = users.service_sid)"
+"""Users of a deleted service are not there any more, though their rows go in steps."""
+_IS_SHOWN = "SELECT 1 FROM services AS s WHERE s.sid = users.service_sid AND s.reachability_enabled"
+
 
 class Users:
     __slots__ = ("_connection",)
+
+    columns: ClassVar[str] = USERS.columns
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -24,15 +31,26 @@ class Users:
         """By SID or identity. An identity never looks like a user SID, so one of the two can hit."""
         column = "sid" if is_sid(key, "US") else "identity"
         row = await self._connection.row(
-            f"SELECT {USERS.columns} FROM users"
-            f" WHERE service_sid = $1 AND {column} = $2{' FOR UPDATE' if lock else ''}",
+            f"SELECT {self.columns} FROM users"
+            f" WHERE service_sid = $1 AND {column} = $2 AND {_BENEATH_A_SERVICE}{' FOR UPDATE' if lock else ''}",
             service_sid,
             key,
         )
         return USERS.entity(row) if row else None
 
     async def get(self, sid: str) -> User | None:
-        return await USERS.get(self._connection, sid)
+        row = await self._connection.row(
+            f"SELECT {self.columns} FROM users WHERE sid = $1 AND {_BENEATH_A_SERVICE}", sid
+        )
+        return USERS.entity(row) if row else None
+
+    async def exists(self, service_sid: str, identity: str) -> bool:
+        found = await self._connection.value(
+            f"SELECT 1 FROM users WHERE service_sid = $1 AND identity = $2 AND {_BENEATH_A_SERVICE}",
+            service_sid,
+            identity,
+        )
+        return found is not None
 
     async def add(self, user: User) -> None:
         await USERS.add(self._connection, user)
@@ -52,7 +70,8 @@ class Users:
         if not sids:
             return {}
         rows = await self._connection.rows(
-            f"SELECT {USERS.columns} FROM users WHERE service_sid = $1 AND sid IN ({placeholders(len(sids), first=2)})",
+            f"SELECT {self.columns} FROM users WHERE service_sid = $1 AND {_BENEATH_A_SERVICE}"
+            f" AND sid IN ({placeholders(len(sids), first=2)})",
             service_sid,
             *padded(sids),
         )
@@ -66,3 +85,16 @@ class Users:
             sid,
         )
         return int(number)
+
+
+class ShownUsers(Users):
+    """Users as others may see them: without presence from the moment at which reachability is turned off.
+
+    Their rows follow in bounded steps; they are not to be saved from here.
+    """
+
+    __slots__ = ()
+
+    columns = USERS.columns
+    for _column in ("is_online", "is_notifiable"):
+        columns = columns.replace(f'"{_column}"', f'CASE WHEN EXISTS ({_IS_SHOWN}) THEN "{_column}" END')

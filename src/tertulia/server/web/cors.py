@@ -15,7 +15,7 @@ HEADERS: Final = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS"),
     ("Access-Control-Allow-Headers", _REQUEST_HEADERS),
-    ("Access-Control-Expose-Headers", "ETag, Twilio-Request-Id"),
+    ("Access-Control-Expose-Headers", "ETag, Retry-After, Twilio-Request-Id"),
 )
 """On every answer. Credentials are never taken from cookies, so any page may read what it has the token for."""
 

@@ -15,6 +15,7 @@ from tertulia.server.domain.errors import METHOD_NOT_SUPPORTED, RESOURCE_NOT_FOU
 from tertulia.server.randomness import Randomness
 from tertulia.wire.requests import Reply, Request
 
+from .admission import Admission
 from .errors import known
 from .faces import Face
 from .forms import Reader
@@ -39,10 +40,13 @@ class Dispatcher:
     request. One log line and one measurement each, without anything a caller wrote.
     """
 
-    def __init__(self, face: Face, tables: Iterable[Operations], services: Services) -> None:
+    def __init__(
+        self, face: Face, tables: Iterable[Operations], services: Services, admission: Admission | None = None
+    ) -> None:
         self.operations = tuple(operation for table in tables for operation in table)
         self._face = face
         self._services = services
+        self._admission = admission
         self._router = Router(self.operations)
         self._public_url = services.settings.server.public_url
         types = {type_ for operation in self.operations for type_ in (operation.form, operation.query) if type_}
@@ -82,7 +86,10 @@ class Dispatcher:
                 waits = time.perf_counter()
                 request = msgspec.structs.replace(request, body=await body())
                 started += time.perf_counter() - waits  # how fast they send is not ours to measure
-            reply = await self._answer(request, found, who, url)
+            work = self._answer(request, found, who, url)
+            if caller is None and self._admission is not None:  # requests of a connection have taken their turn
+                work = self._admission.through(who.account_sid, work)
+            reply = await work
         except CallerGone:
             raise
         except Exception as error:
@@ -120,8 +127,8 @@ class Dispatcher:
             form = reader.of_form(request.body) if operation.body == "form" else reader.of_json(request.body)
             view = await operation.handler(call, form)
         if view is None:
-            return Reply(operation.status)
-        return view if isinstance(view, Reply) else Reply(operation.status, _encode(view))
+            return Reply(call.status)
+        return view if isinstance(view, Reply) else Reply(call.status, _encode(view))
 
     def _told(self, request_id: str, method: str, found: Found | frozenset[str], status: int, seconds: float) -> None:
         """Measured and logged, without anything the caller wrote."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from tertulia.server import observe
-from tertulia.server.domain.errors import INTERNAL, RESOURCE_NOT_FOUND, UNAVAILABLE, TertuliaError
+from tertulia.server.domain.errors import INTERNAL, RESOURCE_NOT_FOUND, UNAVAILABLE, TertuliaError, TooMany
 from tertulia.server.storage.database import Retryable, StorageUnavailable
 from tertulia.wire.requests import Reply, error_reply
 
@@ -37,12 +37,15 @@ def rest_failure(error: TertuliaError, path: str) -> Reply:
     if error.status == 401:
         reply = error_reply(401, error.code, error.message)
         return Reply(reply.status, reply.body, _BASIC)
-    return error_reply(error.status, error.code, error.message)
+    return client_failure(error)
 
 
 def client_failure(error: TertuliaError) -> Reply:
-    """As client libraries read it: every code as it was raised."""
-    return error_reply(error.status, error.code, error.message)
+    """As client libraries read it: every code as it was raised; with ``Retry-After`` when it is a matter of rate."""
+    reply = error_reply(error.status, error.code, error.message)
+    if isinstance(error, TooMany):
+        return Reply(reply.status, reply.body, (("Retry-After", str(error.retry_after_s)),))
+    return reply
 
 
 def _resource(path: str) -> str:

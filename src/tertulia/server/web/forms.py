@@ -40,9 +40,9 @@ def described(schema: dict[str, Any]) -> Any:
     return Meta(extra_json_schema=schema)
 
 
-def moment(text: str | UnsetType, failure: Row) -> int | UnsetType:
-    """The date a parameter holds, in microseconds; an absent one stays absent."""
-    return UNSET if text is UNSET else parse_date(text, failure)
+def moment(text: str | UnsetType, failure: Row, name: str | None = None) -> int | UnsetType:
+    """The date a parameter holds, in microseconds; an absent one stays absent. ``name`` is said in the failure."""
+    return UNSET if text is UNSET else parse_date(text, failure, name)
 
 
 def split(body: bytes) -> dict[str, list[str]]:

@@ -194,6 +194,7 @@ class Call:
         "request",
         "service_sid",
         "settings",
+        "status",
         "typing",
     )
 
@@ -207,6 +208,8 @@ class Call:
         services: Services,
     ) -> None:
         self.operation = operation
+        self.status = operation.status
+        """Of the answer; a handler may choose another one that the operation has."""
         self.path = path
         """The values in the path, decoded."""
         self.request = request

@@ -1,8 +1,16 @@
 """What follows from a change, in the same transaction (architecture 4).
 
 * ``sync``: what clients see, in the order they need
+* ``accounts``: what nodes forget when a key or an account ends
+* ``presence``: who is shown as notifiable, and what follows from turning reachability on or off
+* ``timers``: what will make conversations inactive and close them
+* ``webhooks``: whom we owe word of it
 """
 
 from __future__ import annotations
 
+from . import accounts as accounts
+from . import presence as presence
 from . import sync as sync
+from . import timers as timers
+from . import webhooks as webhooks

@@ -8,12 +8,13 @@ from tertulia.server.domain.conversations import (
     ConversationLeftClients,
     ConversationUpdated,
 )
-from tertulia.server.domain.messages import MessageAdded, MessageRemoved, MessageUpdated
+from tertulia.server.domain.messages import Message, MessageAdded, MessageRemoved, MessageUpdated
 from tertulia.server.domain.participants import (
     ParticipantAdded,
     ParticipantRemoved,
     ParticipantUpdated,
 )
+from tertulia.server.domain.receipts import ReceiptRecorded, ReceiptsExpected
 from tertulia.server.domain.services import ServiceDeleted
 from tertulia.server.domain.sync import ObjectKind, object_sid
 from tertulia.server.domain.users import UserDeleted, UserUpdated
@@ -51,6 +52,23 @@ async def message_removed(unit: Unit, change: MessageRemoved) -> None:
     view = MessagesView(change.conversation, unit.policy.base_url)
     unit.emit(view.removed(change.message.index, change.conversation.messages_event, unit.now))
     _document_moved(unit, change.conversation, change.before)
+
+
+@effect_of(ReceiptsExpected)
+async def receipts_expected(unit: Unit, change: ReceiptsExpected) -> None:
+    _delivery_moved(unit, change.message, change.conversation)
+
+
+@effect_of(ReceiptRecorded)
+async def receipt_recorded(unit: Unit, change: ReceiptRecorded) -> None:
+    if change.message.delivery != change.message_before.delivery:
+        _delivery_moved(unit, change.message, change.conversation)
+
+
+def _delivery_moved(unit: Unit, message: Message, conversation: Conversation) -> None:
+    # Of a closed conversation clients have nothing to update (semantics 5.1).
+    if conversation.is_listed:
+        unit.emit(MessagesView(conversation, unit.policy.base_url).updated(message, at=unit.now))
 
 
 @effect_of(ConversationUpdated)
@@ -112,7 +130,7 @@ async def conversation_left_clients(unit: Unit, change: ConversationLeftClients)
 async def user_updated(unit: Unit, change: UserUpdated) -> None:
     view = UserInfoView(change.user, unit.policy.base_url)
     for key in change.items:
-        unit.emit(view.updated(key))
+        unit.emit(view.told(key))
 
 
 @effect_of(UserDeleted)

@@ -13,7 +13,7 @@ from tertulia.server.storage.conversations import Conversations
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.memberships import Memberships
 from tertulia.server.storage.participants import Participants
-from tertulia.server.storage.users import Users
+from tertulia.server.storage.users import ShownUsers
 
 from .document import DocumentView
 from .memberships import MembershipsView
@@ -46,7 +46,7 @@ class Catalogue:
         if name.owner_sid is None:
             return None
         if name.kind.of_user:
-            user = await Users(connection).get(name.owner_sid)
+            user = await ShownUsers(connection).get(name.owner_sid)
             if user is None:
                 return None
             return (
@@ -66,7 +66,7 @@ class Catalogue:
         if conversation is None or not self._in_service(conversation):
             return None
         if self._caller.identity is not None:
-            participant = await Participants(self._connection).find(conversation.sid, self._caller.identity)
+            participant = await Participants(self._connection).member(conversation.sid, self._caller.identity)
             waiting = name.kind is ObjectKind.DOCUMENT and is_waiting_creator(self._caller, conversation)
             if participant is None and not waiting:
                 return None
@@ -80,7 +80,7 @@ class Catalogue:
             self._caller.service_sid or "", self._caller.identity or "", wanted
         )
         people = sorted({n.owner_sid for n in names.values() if n.owner_sid is not None and n.kind.of_user})
-        users = await Users(self._connection).among(self._caller.service_sid or "", people)
+        users = await ShownUsers(self._connection).among(self._caller.service_sid or "", people)
         found: dict[str, View] = {}
         for sid, name in names.items():
             owner = name.owner_sid or ""
@@ -106,7 +106,7 @@ class Catalogue:
         return conversation.is_listed and conversation.service_sid == self._caller.service_sid
 
     async def _of_user(self, name: ObjectName) -> View | None:
-        users = Users(self._connection)
+        users = ShownUsers(self._connection)
         if name.owner_sid is not None:
             user = await users.get(name.owner_sid)
         else:

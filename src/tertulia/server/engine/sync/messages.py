@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
+
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import LIST_NOT_FOUND
 from tertulia.server.domain.messages import Message
@@ -13,7 +15,7 @@ from tertulia.server.storage.database import Connection
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.tombstones import Tombstones
-from tertulia.wire.sync import Item, MessageData, ObjectEvent
+from tertulia.wire.sync import DeliveryData, Item, MessageData, ObjectEvent
 
 from .views import ListView, New, Replay, joined
 
@@ -32,8 +34,10 @@ class MessagesView(ListView):
     def _numbered(self, message: Message, number: int) -> ObjectEvent:
         return self.changed(message.index, message_data(message), number, message.updated_at, added=True)
 
-    def updated(self, message: Message) -> ObjectEvent:
-        return self.changed(message.index, message_data(message), message.event, message.updated_at, added=False)
+    def updated(self, message: Message, at: int | None = None) -> ObjectEvent:
+        """Changed ``at`` that moment; when it was edited, unless given."""
+        moment = message.updated_at if at is None else at
+        return self.changed(message.index, message_data(message), message.event, moment, added=False)
 
     async def page(self, connection: Connection, wanted: Page) -> list[tuple[int, Item]]:
         found = await Messages(connection).page(self._conversation.sid, wanted)
@@ -78,4 +82,8 @@ def message_data(message: Message) -> MessageData:
         member_sid=message.participant_sid,
         subject=message.subject,
         content_sid=None,
+        delivery=_delivery(message.delivery) if message.delivery is not None else None,
     )
+
+
+_delivery = msgspec.json.Decoder(DeliveryData).decode

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tertulia.server.domain.errors import MAP_NOT_FOUND
 from tertulia.server.domain.sync import ObjectKind
-from tertulia.server.domain.users import ATTRIBUTES_ITEM, FRIENDLY_NAME_ITEM, INFO_CREATED, User
+from tertulia.server.domain.users import ATTRIBUTES_ITEM, FRIENDLY_NAME_ITEM, INFO_CREATED, REACHABILITY_ITEM, User
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
-from tertulia.wire.sync import Item, ObjectEvent, ValueData
+from tertulia.wire.sync import Item, ItemData, ObjectEvent, ReachabilityData, ValueData
 
 from .views import MapView, Replay
 
@@ -23,20 +23,32 @@ class UserInfoView(MapView):
         super().__init__(user, user.info_event, base_url)
         self._user = user
 
-    def updated(self, key: str) -> ObjectEvent:
-        return self._event(key, added=False)
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        """In order of key."""
+        return _KEYS if self._user.reachability_created is None else (*_KEYS, REACHABILITY_ITEM)
+
+    def told(self, key: str) -> ObjectEvent:
+        """The last change of an item, as an event."""
+        return self._event(key, added=self._created(key) == self._item(key)[1])
 
     def _event(self, key: str, *, added: bool) -> ObjectEvent:
         data, number = self._item(key)
         return self.changed(key, data, number, self._user.updated_at, added=added)
 
-    def _item(self, key: str) -> tuple[ValueData, int]:
+    def _item(self, key: str) -> tuple[ItemData, int]:
+        user = self._user
         if key == FRIENDLY_NAME_ITEM:
-            return ValueData(self._user.friendly_name), self._user.friendly_name_event
-        return ValueData(self._user.attributes), self._user.attributes_event
+            return ValueData(user.friendly_name), user.friendly_name_event
+        if key == ATTRIBUTES_ITEM:
+            return ValueData(user.attributes), user.attributes_event
+        return ReachabilityData(user.is_online, user.is_notifiable), user.reachability_event
+
+    def _created(self, key: str) -> int | None:
+        return self._user.reachability_created if key == REACHABILITY_ITEM else INFO_CREATED[key]
 
     def everything(self) -> list[Item]:
-        return [self._entry(key) for key in _KEYS]
+        return [self._entry(key) for key in self._keys]
 
     def _entry(self, key: str) -> Item:
         data, number = self._item(key)
@@ -44,7 +56,7 @@ class UserInfoView(MapView):
 
     async def page(self, connection: Connection, wanted: Page) -> list[tuple[str, Item]]:
         down = wanted.descending != wanted.backward
-        keys = sorted(_KEYS, reverse=down)
+        keys = sorted(self._keys, reverse=down)
         if isinstance(wanted.after, str):
             start = wanted.after
             keys = [k for k in keys if (k < start if down else k > start) or (wanted.inclusive and k == start)]
@@ -52,9 +64,9 @@ class UserInfoView(MapView):
         return [(key, self._entry(key)) for key in (reversed(keys) if wanted.backward else keys)]
 
     async def item(self, connection: Connection, key: str) -> Item | None:
-        return self._entry(key) if key in _KEYS else None
+        return self._entry(key) if key in self._keys else None
 
     async def replay(self, connection: Connection, after: int, limit: int) -> Replay:
-        changed = sorted((self._item(key)[1], key) for key in _KEYS if self._item(key)[1] > after)
-        events = [self._event(key, added=INFO_CREATED[key] > after) for _, key in changed]
+        changed = sorted((self._item(key)[1], key) for key in self._keys if self._item(key)[1] > after)
+        events = [self._event(key, added=(self._created(key) or 0) > after) for _, key in changed]
         return Replay(events, self.last_event)

@@ -1,0 +1,14 @@
+"""The one HTTP client of the server: every call to somebody else's machine goes through ``Outgoing``.
+
+In reading order: ``calls`` (what is asked, what comes back, how it fails), ``caller`` (``Outgoing``), ``slots`` (how
+many at a time), ``targets`` (a call taken apart), ``pool`` (connections kept), ``exchanges`` (a request and its
+answer), ``opening`` (connections to the address that was judged), ``streams`` (their bytes), ``addresses`` (whom we do
+not call), ``resolving`` (names to addresses).
+"""
+
+from __future__ import annotations
+
+from .caller import Outgoing, allows_private
+from .calls import Answer, Call, CallFailed, FailureKind
+
+__all__ = ["Answer", "Call", "CallFailed", "FailureKind", "Outgoing", "allows_private"]

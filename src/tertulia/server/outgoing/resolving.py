@@ -1,0 +1,57 @@
+"""Names to addresses, without holding up anything else when a name server is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Host and port to the addresses to try, best first; raises ``OSError`` where there is none."""
+
+LOOK_UPS_AT_ONCE = 32
+
+_threads = threading.BoundedSemaphore(LOOK_UPS_AT_ONCE)
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the operating system knows them; raises ``OSError``.
+
+    The system's call cannot be broken off. It gets a thread of its own, which a stopping process does not wait for and
+    which takes no turn of the pools that serve everything else; beyond ``LOOK_UPS_AT_ONCE`` of them it fails at once.
+    """
+    if not _threads.acquire(blocking=False):
+        raise OSError("too many names are being looked up")
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(addresses: list[str], error: Exception | None) -> None:
+        if not found.done():  # nobody may be waiting any more
+            if error is None:
+                found.set_result(addresses)
+            else:
+                found.set_exception(error)
+
+    def ask() -> None:
+        addresses: list[str] = []
+        failure: Exception | None = None
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        except OSError as error:
+            failure = error
+        except (UnicodeError, ValueError):  # no possible name: a label is empty or too long, or it holds a NUL
+            failure = OSError("not a possible name")
+        finally:
+            _threads.release()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, addresses, failure)
+
+    try:
+        threading.Thread(target=ask, name="look-up", daemon=True).start()
+    except RuntimeError:
+        _threads.release()
+        raise OSError("no thread for looking up a name") from None
+    return await found

@@ -1,0 +1,57 @@
+"""Which HTTP requests of an account are worked on, and when: accounts take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tertulia.server import observe
+from tertulia.server.domain.errors import TOO_MANY_REQUESTS, too_many
+
+from .turns import Turns
+
+R = TypeVar("R")
+
+
+class Admission:
+    """Round robin by account, and at most ``at_once`` requests of one account at a time; 0 is no limit (rest 1.7)."""
+
+    def __init__(self, turns: Turns, at_once: int = 0) -> None:
+        self._turns = turns
+        self._at_once = at_once
+        self._running: dict[str, int] = {}
+
+    async def through(self, account: str, work: Coroutine[Any, Any, R]) -> R:
+        """The work's answer, when it was the account's turn. Raises 20429 when too many of the account are here."""
+        try:
+            self._enter(account)
+        except BaseException:
+            work.close()
+            raise
+        try:
+            try:
+                await self._turns.take(account, account)
+            except BaseException:
+                work.close()
+                raise
+            return await work
+        finally:
+            self._leave(account)
+
+    def _enter(self, account: str) -> None:
+        if not self._at_once:
+            return
+        running = self._running.get(account, 0)
+        if running >= self._at_once:
+            observe.refused_by("rest_requests")
+            raise too_many(TOO_MANY_REQUESTS)
+        self._running[account] = running + 1
+
+    def _leave(self, account: str) -> None:
+        if not self._at_once:
+            return
+        running = self._running[account] - 1
+        if running:
+            self._running[account] = running
+        else:
+            del self._running[account]
