@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from . import fanout, floor, history, idle, machine, pairs, server, slow, start, storm
+from . import deletion, fanout, floor, history, idle, machine, pairs, server, slow, start, storm
 from .measure import Mark, Run, Scenario
 
 LIMIT_S = 60.0
@@ -48,6 +48,16 @@ SCENARIOS = (
         (Mark("without_what_they_missed", at_most=0),),
     ),
     Scenario("slow_reader", slow.slow_reader, (_NONE_LOST,)),
+    Scenario(
+        "deletion",
+        deletion.deletion,
+        (
+            Mark("answered_ms", at_most=50),
+            Mark("during_send_p99_ms", at_most=50),
+            Mark("during_read_p99_ms", at_most=50),
+            Mark("growth_kib", at_most=32_768),
+        ),
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from tertulia.server.domain.permissions import (
 )
 from tertulia.server.engine import handlers as handlers
 from tertulia.server.engine.rules import RULES
+from tertulia.server.engine.scenes import in_installation
 from tertulia.server.settings import BOOTSTRAP, KNOWN, SECTIONS, Known
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
@@ -136,7 +137,8 @@ def permissions() -> str:
     lines = []
     for command, rule in sorted(RULES.items(), key=lambda entry: entry[0].__name__):
         needs = "; ".join(map(_need, rule.needs)) or ("nothing" if rule.for_clients else "")
-        lines.append(f"| `{command.__name__}` | {needs if rule.for_clients else 'account holders only'} |")
+        others = "who runs the installation only" if rule.enter is in_installation else "account holders only"
+        lines.append(f"| `{command.__name__}` | {needs if rule.for_clients else others} |")
     grants = [
         f"| `{permission}` | {_granted(permission, RoleKind.SERVICE)} | {_granted(permission, RoleKind.CONVERSATION)} |"
         for permission in Permission

@@ -51,5 +51,9 @@ def test_a_command_that_only_talks_loads_no_server(call: tuple[str, ...]) -> Non
     assert (SERVER_PARTS | {"asyncio", "tertulia.server.app"}) & modules == set()
 
 
+def test_a_server_that_calls_nobody_loads_no_client() -> None:
+    assert {"certifi", "h11", "httpcore", "httpx"} & loaded_by("import tertulia.server.app") == set()
+
+
 def test_a_server_with_nobody_to_check_loads_no_cryptography() -> None:
     assert {"cryptography", "joserfc"} & loaded_by("import tertulia.server.app") == set()

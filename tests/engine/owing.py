@@ -10,7 +10,7 @@ from typing import Any
 
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain.jobs import Attempt, Job, Promised
-from tertulia.server.jobs.performing import Settled
+from tertulia.server.jobs.performing import CarryOn, Settled
 from tertulia.server.jobs.retry import RetryPolicy
 from tertulia.server.jobs.worker import Worker
 from tertulia.server.settings import JobsSettings
@@ -37,7 +37,7 @@ class Strange(Job, frozen=True, kw_only=True):
     """A kind that no performer knows."""
 
 
-Doing = Callable[[Call, Attempt], Awaitable[Settled | None]]
+Doing = Callable[[Call, Attempt], Awaitable[Settled | CarryOn | None]]
 
 
 class Receiver:
@@ -54,7 +54,7 @@ class Receiver:
     def policy(self, job: Call) -> RetryPolicy:
         return self.retry
 
-    async def __call__(self, job: Call, attempt: Attempt) -> Settled | None:
+    async def __call__(self, job: Call, attempt: Attempt) -> Settled | CarryOn | None:
         self.attempts.append(attempt)
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)

@@ -131,7 +131,8 @@ async def test_secrets_are_sealed_and_never_printed(world: World) -> None:
 
 async def test_what_is_ended_twice_is_ended_once(world: World) -> None:
     key, account = await new_key(world), await new_account(world)
-    for wish in (RevokeKey(key=key.sid), SuspendAccount(account=account.sid)):
+    wishes: tuple[Command[Any], ...] = (RevokeKey(key=key.sid), SuspendAccount(account=account.sid))
+    for wish in wishes:
         first = await world.engine.execute(OPERATOR, wish)
         world.bus.heard.clear()
         world.clock.advance(timedelta(seconds=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
 from typing import Any
 
 import pytest
@@ -41,7 +41,11 @@ from tertulia.server.storage.paging import Page
 from .world import World, refused
 
 PAIR = {"address": "+15550001111", "proxy_address": "+15550002222"}
-GROUP = ({"address": "+12025550001"}, {"address": "+12025550002"}, {"identity": "x", "projected_address": "+12025550003"})
+GROUP = (
+    {"address": "+12025550001"},
+    {"address": "+12025550002"},
+    {"identity": "x", "projected_address": "+12025550003"},
+)
 WEBHOOK = {"target": "webhook", "url": "https://hooks.test/", "filters": ("onMessageAdded",)}
 
 
@@ -223,6 +227,7 @@ async def test_a_conversation_that_is_set_up_is_not_written_to(
 
 
 async def test_for_users_it_is_not_there_yet(world: World, setting_up: Conversation) -> None:
+    deed: Any
     for deed in (SendMessage, DeleteConversation, JoinConversation):
         fields = {"body": "x"} if deed is SendMessage else {}
         with refused(50350, 404):
@@ -273,35 +278,39 @@ async def test_a_member_who_is_deleted_meanwhile_is_not_let_in(world: World, set
 MANY = 20_000
 
 
-async def fill(connection: Connection, room: Conversation, count: int) -> None:
+async def fill_room(connection: Connection, sid: str, account_sid: str, service_sid: str, count: int) -> None:
     """Messages that would take a minute to send."""
     await connection.execute(
-        numbers(0, "$4 - 1") + 'INSERT INTO messages (conversation_sid, "index", sid, account_sid, service_sid, author, attributes,'
-        " created_at, updated_at, created_event, event)"
+        numbers(0, "$4 - 1") + 'INSERT INTO messages (conversation_sid, "index", sid, account_sid, service_sid, author,'
+        " attributes, created_at, updated_at, created_event, event)"
         " SELECT $1, value, 'IM' || printf('%08d', value) || substr($1, 11), $2, $3, 'system', '{}', 0, 0, value, value"
         " FROM numbers",
-        room.sid,
-        room.account_sid,
-        room.service_sid,
+        sid,
+        account_sid,
+        service_sid,
         count,
     )
     await connection.execute(
         "UPDATE conversations SET last_index = $2 - 1, newest_index = $2 - 1, newest_at = 0, message_count = $2,"
         " messages_event = $2 - 1 WHERE sid = $1",
-        room.sid,
+        sid,
         count,
     )
 
 
+async def fill(connection: Connection, room: Conversation, count: int) -> None:
+    await fill_room(connection, room.sid, room.account_sid, room.service_sid, count)
+
+
 @pytest.fixture
-async def full(world: World) -> AsyncIterator[Conversation]:
+async def full(world: World) -> Conversation:
     room = await world.do(CreateConversation, unique_name="full")
     await world.add(room.sid, "ana")
     await world.do(AddParticipant, conversation=room.sid, **PAIR)
     await world.do(CreateScopedWebhook, conversation=room.sid, **WEBHOOK)
     async with world.database.transaction() as connection:
         await fill(connection, room, MANY)
-    yield room
+    return room
 
 
 async def test_the_answer_comes_before_the_messages_are_gone(world: World, full: Conversation) -> None:
@@ -343,7 +352,7 @@ async def test_others_write_between_the_steps(world: World, full: Conversation) 
     await sweep
     steps = MANY // BITE
     assert len(set(seen)) > steps / 2, "others had their turn after most of the steps"
-    assert all(before - after <= 3 * BITE for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before - after <= 3 * BITE for before, after in itertools.pairwise(seen))
 
 
 async def test_long_work_is_promised_anew_so_that_no_attempt_outlives_its_lease(world: World) -> None:
@@ -359,7 +368,7 @@ async def test_what_was_interrupted_goes_on(world: World, full: Conversation) ->
     await world.do(DeleteConversation, conversation=full.sid)
     worker = Worker(world.database, world.clock, lifecycle_performers(world.engine, sweep_pause_s=0), grace_s=0)
     running = asyncio.create_task(worker.run())
-    while await world.count("messages") > MANY // 2:
+    while await world.count("messages") > MANY // 2:  # noqa: ASYNC110 (what it waits for is in the database)
         await asyncio.sleep(0)
     await worker.stop()
     await running

@@ -357,9 +357,7 @@ async def test_timers_of_before_the_outbox_go_off(world: World) -> None:
     room = await world.do(CreateConversation, inactive_timer="PT10M", closed_timer="PT30M")
     closing = await world.do(CreateConversation, closed_timer="PT20M")
     await world.sql("DELETE FROM outbox")
-    script = (
-        Path(__file__).parents[2] / "src/tertulia/server/storage/migrations/0008_lifecycle.sql"
-    ).read_text()
+    script = (Path(__file__).parents[2] / "src/tertulia/server/storage/migrations/0008_lifecycle.sql").read_text()
     statement = script[script.index("INSERT INTO outbox") : script.index(";")]
     await world.sql(statement)
     await pass_minutes(world, 10)

@@ -12,7 +12,7 @@ import pytest
 
 from tertulia.server import observe
 from tertulia.server.domain.jobs import Attempt, LeaseLost, Promised
-from tertulia.server.jobs.performing import SETTLED, GiveUp, Settled, TryAgain
+from tertulia.server.jobs.performing import SETTLED, CarryOn, GiveUp, Settled, TryAgain
 from tertulia.server.jobs.retry import RetryPolicy
 from tertulia.server.storage.database import Database, StorageUnavailable
 from tertulia.server.storage.outbox import Outbox
@@ -195,6 +195,19 @@ async def test_a_job_that_ends_its_process_again_and_again_is_given_up(owing: De
     (entry,) = await owing.entries()
     assert entry.state == "dead"
     assert owing.receiver.attempts == []
+
+
+async def test_a_long_job_goes_on_step_by_step_before_what_is_behind_it(owing: Debtor) -> None:
+    async def do(job: Call, attempt: Attempt) -> CarryOn | None:
+        if attempt.of_step < 3:  # each step has all its attempts
+            raise TryAgain("busy", after_s=0)
+        return CarryOn(Call(text=job.text + "+")) if len(job.text) < 3 else None
+
+    owing.receiver.do = do
+    await owing.owe_calls("1", "2", order="A")
+    await owing.worker.run_due()
+    assert owing.receiver.heard == ["1", "1+", "1++", "2", "2+", "2++"]
+    assert await owing.entries() == []
 
 
 # --- what the worker does not understand

@@ -33,9 +33,9 @@ from tertulia.server.engine.rates import Rates
 from tertulia.server.engine.unit import Policy
 from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.first_start import Credentials, first_credentials, make_first_account
-from tertulia.server.outgoing import Outgoing
 from tertulia.server.jobs.lifecycle import lifecycle_performers
 from tertulia.server.jobs.worker import Worker
+from tertulia.server.outgoing import Outgoing
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Bootstrap, Settings
 from tertulia.server.storage.migrate import migrate

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.command import WITHIN_S, Server, environment, evaluated, printed, serving, welcome
@@ -42,8 +45,9 @@ def python(example: str, *arguments: str, variables: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_the_readme_shows_the_examples_as_they_are() -> None:
-    shown = re.findall(r"^```(?:python|js)\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+def test_the_documentation_shows_the_examples_as_they_are() -> None:
+    pages = "".join((ROOT / page).read_text() for page in ("README.md", "docs/webhooks.md"))
+    shown = re.findall(r"^```(?:python|js)\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
     assert sorted(shown) == sorted(path.read_text() for path in EXAMPLES.iterdir() if path.is_file())
 
 
@@ -56,6 +60,51 @@ def test_a_signed_token_is_taken(fresh: Server, variables: dict[str, str]) -> No
     status = welcome(fresh.ws_url, python("sign_token.py", "ana", variables=variables).strip()).header.status
     assert status is not None
     assert status.code == 200
+
+
+def wait_for_listener(port: int) -> None:
+    """Until somebody listens; fails when nobody does in time."""
+    ends = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_the_receiver_masks_a_word_and_prints_each_event_once(fresh: Server, variables: dict[str, str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    hooks = {name: f"http://127.0.0.1:{port}/" for name in ("PreWebhookUrl", "PostWebhookUrl")}
+    account = httpx.Client(
+        base_url=fresh.base_url, auth=(variables["ACCOUNT_SID"], variables["AUTH_TOKEN"]), timeout=WITHIN_S
+    )
+    with (
+        account,
+        subprocess.Popen(
+            [sys.executable, EXAMPLES / "webhook_receiver.py"],
+            env={**variables, "RECEIVER_PORT": str(port)},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as receiver,
+    ):
+        try:
+            wait_for_listener(port)
+            account.post("/v1/Configuration/Webhooks", data={**hooks, "Filters": ["onMessageAdd", "onMessageAdded"]})
+            room = account.post("/v1/Conversations").json()["sid"]
+            said = {"Author": "ana", "Body": "What a darn good evening!"}
+            answer = account.post(
+                f"/v1/Conversations/{room}/Messages", data=said, headers={"X-Twilio-Webhook-Enabled": "true"}
+            )
+            assert answer.json()["body"] == "***"
+            assert receiver.stdout is not None
+            assert receiver.stdout.readline() == "onMessageAdded ana ***\n"
+        finally:
+            receiver.kill()
 
 
 def chat_in(folder: Path) -> Path:

@@ -151,9 +151,7 @@ class Server:
             return await client.dispatch(request, caller=caller, base_url=url)
 
         self.node = self._make_node(database, sealer, clock, base_url, tokens, route)
-        self.revocations = Revocations(
-            database, self.node.connections, self._tasks.spawn, settings.tokens.recheck_s
-        )
+        self.revocations = Revocations(database, self.node.connections, self._tasks.spawn, settings.tokens.recheck_s)
         # In this order: who is turned out and comes back at once must not be believed again.
         for receive in (identities.receive, tokens.receive, self.revocations.receive):
             self.bus.subscribe(NODES, receive)

@@ -373,6 +373,8 @@ _LIMITED = Counter(
 def refused_by(limit: str) -> None:
     """Somebody was told to come back later; ``limit`` is one of the names in the metric's sentence."""
     _LIMITED.labels(limit).inc()
+
+
 _OUTGOING_SECONDS = Histogram(
     "tertulia_outgoing_seconds",
     "Time of one call to another machine, by outcome (2xx, 3xx, 4xx, 5xx, bad_request, busy, unresolvable,"

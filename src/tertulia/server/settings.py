@@ -349,8 +349,8 @@ class OutgoingSettings(Struct, frozen=True):
         bool | None,
         Meta(
             description="Whether machines in private networks, and this one, may be called. Unset: only while the"
-            " server listens on a loopback address. Link-local addresses, among them those where clouds hand out"
-            " credentials, are never called."
+            " server listens on a loopback address and `server.public_url` is unset. Link-local addresses, among them"
+            " those where clouds hand out credentials, are never called."
         ),
     ] = None
     concurrency: Annotated[int, Meta(description="Calls that may be under way at a time.", ge=1, le=10_000)] = 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
+from types import EllipsisType
 from typing import Any, Final
 
 import httpx
@@ -166,7 +167,8 @@ class Stage:
             **{"MessagingBinding.Address": f"+1555{n:07}", "MessagingBinding.ProxyAddress": "+15559999999"},
         )
         message = await self.made(owner, f"{path}/Messages", Author="ana", Body="secret")
-        engine, where = self.world.engine, {"service": owner.service, "conversation": room, "message": message}
+        engine = self.world.engine
+        where: dict[str, Any] = {"service": owner.service, "conversation": room, "message": message}
         (receipt,) = await engine.execute(self.world.account, ExpectReceipts(**where, participants=(sms,)))
         await engine.execute(self.world.account, RecordReceipt(**where, receipt=receipt.sid, status="sent"))
         device = f"device {n}"
@@ -213,11 +215,11 @@ class Stage:
         *,
         form: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None | Any = ...,
+        auth: tuple[str, str] | EllipsisType | None = ...,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """As the owner, unless another pair of credentials is given; None is no credentials."""
-        pair = (self.owner.account_sid, self.owner.auth_token) if auth is ... else auth
+        pair = (self.owner.account_sid, self.owner.auth_token) if isinstance(auth, EllipsisType) else auth
         return await self.http.request(
             method,
             path,

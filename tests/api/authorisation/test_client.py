@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -35,7 +36,7 @@ def shape(name: str) -> str:
 def token_of(stage: Stage, caller: str) -> str:
     now_s, owner, stranger = stage.now_s, stage.owner, stage.stranger
     identity = caller.split(" ")[0]
-    return {
+    tokens: dict[str, Callable[[], str]] = {
         "ana of another service": lambda: owner.token("ana", now_s, stage.other_service),
         "ana of another account": lambda: stranger.token("ana", now_s),
         "guest of another account": lambda: stranger.token("guest", now_s),
@@ -44,7 +45,8 @@ def token_of(stage: Stage, caller: str) -> str:
         "revoked key": lambda: stage.revoked.token("ana", now_s),
         "another account's service": lambda: stranger.token("ana", now_s, owner.service),
         "suspended account": lambda: stage.suspended.token("ana", now_s),
-    }.get(caller, lambda: owner.token(identity, now_s))()
+    }
+    return tokens[caller]() if caller in tokens else owner.token(identity, now_s)
 
 
 async def ask(stage: Stage, name: str, caller: str, things: Things | None = None) -> httpx.Response:
@@ -93,7 +95,6 @@ async def test_without_a_good_token_nothing_is_answered(stage: Stage, name: str,
 @pytest.mark.parametrize("name", CLIENT)
 async def test_who_is_no_member(stage: Stage, name: str, caller: str) -> None:
     """What he may not see is refused as if it did not exist; what he gets has nothing of the conversation in it."""
-    row = CLIENT[name]
     expected = _expected(name, caller)
     heard = len(stage.world.bus.heard)
     answer = await ask(stage, name, caller)

@@ -14,7 +14,7 @@ import uvicorn
 
 from tertulia.server.composition import Server
 from tertulia.server.domain.sync import ObjectKind, object_sid
-from tertulia.server.settings import RealtimeSettings, Settings, TokensSettings
+from tertulia.server.settings import JobsSettings, RealtimeSettings, Settings, TokensSettings
 from tertulia.wire import tokens
 from tests.engine.world import BASE_URL, World, new_world
 
@@ -106,7 +106,9 @@ async def start(world: World) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def start(tokens: TokensSettings | None = None, **realtime: Any) -> Here:
-            settings = Settings(tokens=tokens or TokensSettings(), realtime=RealtimeSettings(**realtime))
+            # What looks for work by itself every second would be counted among what requests cost.
+            jobs = JobsSettings(poll_s=60)
+            settings = Settings(tokens=tokens or TokensSettings(), realtime=RealtimeSettings(**realtime), jobs=jobs)
             return cast(Here, await stack.enter_async_context(running(world, settings)))
 
         yield start

@@ -98,8 +98,8 @@ class Node:
     async def settle(self) -> None:
         async with asyncio.timeout(10):
             while self.tasks:
-                for task in tuple(self.tasks):
-                    await task
+                await asyncio.gather(*self.tasks)
+                await asyncio.sleep(0)
 
     def pass_time(self, seconds: float) -> None:
         self.world.clock.advance(timedelta(seconds=seconds))
@@ -198,6 +198,7 @@ async def test_one_user_is_written_once_at_a_time_and_many_a_few_at_a_time(node:
     node.database.most_inside = 0
     for _ in range(50):
         node.come()
+        await asyncio.sleep(0)
         node.go()
         await asyncio.sleep(0)
     await node.settle()

@@ -34,7 +34,8 @@ async def test_nonsense_is_never_our_failure(account: AccountHolder, operation: 
     await account.made(f"{room}/Participants", {"Identity": "known"})
     known = {"conversation": "known", "participant": "known", "user": "known", "message": message}
     known["role"] = (await account.everything("/Roles"))[0]["sid"]
-    known["receipt"] = "DY" + "0" * 32
+    absent = {"receipt": "DY", "webhook": "WH", "configuration": "IG", "credential": "CR", "binding": "BS"}
+    known |= {name: prefix + "0" * 32 for name, prefix in absent.items()}
     known["service"] = (
         account.service_sid if operation.is_long else (await account.made("/Services", {"FriendlyName": "n"}))["sid"]
     )

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from tertulia.server.domain import callers
+from tertulia.server.domain.presence import ArriveUser, DepartUser
 from tests.engine.world import World
 
 from .client import AccountHolder
@@ -123,3 +125,22 @@ async def test_roles_are_of_the_service_type(api: AccountHolder) -> None:
 
 async def test_an_identity_of_256_characters_is_one(api: AccountHolder) -> None:
     assert (await api.made("/Users", {"Identity": "ü" * 256}))["identity"] == "ü" * 256
+
+
+async def test_reachability_is_shown_of_one_user_while_the_service_has_it_and_never_in_lists(
+    world: World, api: AccountHolder
+) -> None:
+    configuration, system = f"/v1/Services/{api.service_sid}/Configuration", callers.system(api.account_sid)
+    await api.made("/Users", {"Identity": "ana"})
+    await api.post(configuration, {"ReachabilityEnabled": "true"})
+    await world.sql("INSERT INTO nodes (id, alive_until) VALUES ('one', $1)", world.clock.now() + 60_000_000)
+    await world.do(ArriveUser, by=system, service=api.service_sid, identity="ana", node="one")
+    seen = (await api.get("/Users/ana")).body
+    assert (seen["is_online"], seen["is_notifiable"]) == (True, None)
+    assert (await api.post("/Users/ana", {"FriendlyName": "Ann"}))["is_online"] is True
+    (listed,) = await api.everything("/Users")
+    assert (listed["is_online"], listed["is_notifiable"]) == (None, None)
+    await world.do(DepartUser, by=system, service=api.service_sid, identity="ana", node="one")
+    assert (await api.get("/Users/ana"))["is_online"] is False
+    await api.post(configuration, {"ReachabilityEnabled": "false"})
+    assert (await api.get("/Users/ana"))["is_online"] is None

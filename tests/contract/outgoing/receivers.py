@@ -35,6 +35,8 @@ class Peer:
         return head + await self.reader.readexactly(int(length or 0))
 
     async def say(self, data: bytes) -> None:
+        if self.writer.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
@@ -57,8 +59,8 @@ class Receiver:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._working: set[asyncio.Task[None]] = set()
+        self._came = asyncio.Condition()
         self.connections = 0
-        self.requests: list[bytes] = []
         self.port = 0
 
     @property
@@ -66,12 +68,14 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/hook"
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         task = asyncio.create_task(self._serve(Peer(reader, writer)))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
     async def _serve(self, peer: Peer) -> None:
+        async with self._came:
+            self.connections += 1
+            self._came.notify_all()
         try:
             with contextlib.suppress(EOFError, ConnectionError):
                 await self._script(peer)
@@ -79,6 +83,11 @@ class Receiver:
             peer.writer.close()
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await peer.writer.wait_closed()
+
+    async def connected(self, times: int) -> None:
+        """Until so many connections have come."""
+        async with self._came:
+            await self._came.wait_for(lambda: self.connections >= times)
 
     async def rest(self) -> None:
         """Until no connection is left."""

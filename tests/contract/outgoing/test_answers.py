@@ -7,11 +7,12 @@ import gzip
 
 import pytest
 
-from tertulia.server.outgoing import FailureKind
+from tertulia.server.outgoing import FailureKind, pool
 from tests.contract.outgoing.receivers import (
     LONG_S,
     OK,
     OPEN,
+    SHORT_S,
     Peer,
     answering,
     call_to,
@@ -125,6 +126,65 @@ def test_a_connection_that_the_receiver_has_closed_is_not_used_again(run: Run) -
     run(story)
 
 
+def test_an_unused_connection_is_not_kept_for_long(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "KEEP_ALIVE_S", SHORT_S)
+
+    async def story() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.say(OK)
+            await peer.until_left()
+
+        async with receiver(script) as place, calling() as outgoing:
+            await outgoing.call(call_to(place.url))
+            await place.rest()
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [OK + b"more", OK.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n"), OK.replace(b"1.1", b"1.0")],
+    ids=["with more than its answer", "that says so", "of the old protocol"],
+)
+def test_a_connection_that_cannot_go_on_is_dropped(run: Run, says: bytes) -> None:
+    async def story() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.say(says)
+            await peer.until_left()
+
+        async with receiver(script) as place, calling() as outgoing:
+            for _ in range(2):
+                assert (await outgoing.call(call_to(place.url))).body == b"hi"
+                await place.rest()
+            assert place.connections == 2
+
+    run(story)
+
+
+def test_a_connection_on_which_something_comes_unasked_is_not_used_again(run: Run) -> None:
+    async def story() -> None:
+        said = asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.say(OK)
+            await asyncio.sleep(SHORT_S / 5)
+            await peer.say(b"HTTP/1.1 200 Forged\r\nContent-Length: 4\r\n\r\nevil")
+            await asyncio.sleep(SHORT_S / 5)
+            said.set()
+            await peer.until_left()
+
+        async with receiver(script) as place, calling() as outgoing:
+            await outgoing.call(call_to(place.url))
+            await said.wait()
+            assert (await outgoing.call(call_to(place.url))).body == b"hi"
+            assert place.connections == 2
+
+    run(story)
+
+
 def test_cookies_are_not_kept_and_proxies_of_the_environment_not_used(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +219,40 @@ def test_an_answer_is_read_up_to_the_limit_and_its_status_counts(run: Run) -> No
             answer = await outgoing.call(call_to(place.url, answer_limit_bytes=2500))
             await place.rest()
         assert (answer.status, answer.body, answer.is_truncated) == (500, b"x" * 2500, True)
+
+    run(story)
+
+
+def test_a_big_answer_arrives_whole_however_it_is_cut(run: Run) -> None:
+    async def story() -> None:
+        body = bytes(range(256)) * 8192
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            for start in range(0, len(body), 99_991):
+                await peer.say(body[start : start + 99_991])
+            await peer.until_left()
+
+        async with receiver(script) as place, calling() as outgoing:
+            answer = await outgoing.call(call_to(place.url, answer_limit_bytes=len(body)))
+        assert answer.body == body and not answer.is_truncated
+
+    run(story)
+
+
+def test_a_big_request_arrives_whole(run: Run) -> None:
+    async def story() -> None:
+        body = bytes(range(256)) * 8192
+        seen: list[bytes] = []
+
+        async def script(peer: Peer) -> None:
+            seen.append(await peer.request())
+            await peer.say(OK)
+
+        async with receiver(script) as place, calling() as outgoing:
+            assert (await outgoing.call(call_to(place.url, body=body))).status == 200
+        assert seen[0].partition(b"\r\n\r\n")[2] == body
 
     run(story)
 

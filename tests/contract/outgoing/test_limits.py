@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.contract.outgoing.receivers import (
     OK,
     SHORT_S,
     Peer,
+    Script,
     answering,
     call_to,
     calling,
@@ -87,9 +89,9 @@ def test_a_receiver_that_reads_nothing_ends_a_call(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("script", "status"), [(silent, None), (dripping_head, None), (dripping, 200)])
-def test_no_drip_outlasts_the_total_time(run: Run, script: object, status: int | None) -> None:
+def test_no_drip_outlasts_the_total_time(run: Run, script: Script, status: int | None) -> None:
     async def story() -> None:
-        async with receiver(script) as place, calling() as outgoing:  # type: ignore[arg-type]
+        async with receiver(script) as place, calling() as outgoing:
             failed = await failure_of(outgoing, call_to(place.url, total_s=SHORT_S))
             assert (failed.kind, failed.status) == (FailureKind.TOTAL_TIMEOUT, status)
 
@@ -112,7 +114,7 @@ def test_a_silent_name_server_ends_a_call(run: Run) -> None:
 
 
 @contextlib.contextmanager
-def full_backlog() -> object:
+def full_backlog() -> Iterator[int]:
     """The port of a listener that accepts nobody and has no room for one more to wait."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
@@ -127,7 +129,7 @@ def full_backlog() -> object:
 
 def test_a_connection_that_is_not_made_ends_a_call(run: Run) -> None:
     async def story() -> None:
-        with full_backlog() as port:  # type: ignore[attr-defined]
+        with full_backlog() as port:
             async with calling() as outgoing:
                 failed = await failure_of(outgoing, call_to(f"http://127.0.0.1:{port}/hook", connect_s=SHORT_S))
         assert failed.kind is FailureKind.CONNECT_TIMEOUT
@@ -173,7 +175,7 @@ def test_an_address_that_does_not_answer_leaves_the_turn_to_the_next(run: Run) -
 
 def test_a_slow_address_is_overtaken(run: Run) -> None:
     async def story() -> None:
-        with full_backlog() as port:  # type: ignore[attr-defined]
+        with full_backlog() as port:
             place = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.2", port)
             async with place, calling(resolve=resolving("127.0.0.1", "127.0.0.2")) as outgoing:
                 failed = await failure_of(outgoing, call_to(f"http://many.example:{port}/hook"))
@@ -214,8 +216,7 @@ def test_a_slow_host_does_not_take_the_slots_of_others(run: Run) -> None:
         async with receiver(silent) as slow, receiver(answering(OK)) as place:
             async with calling(limited(concurrency=3, concurrency_per_host=2)) as outgoing:
                 stuck = [asyncio.create_task(failure_of(outgoing, call_to(slow.url))) for _ in range(6)]
-                while slow.connections < 2:
-                    await asyncio.sleep(0)
+                await slow.connected(2)
                 other = place.url.replace("127.0.0.1", "localhost")
                 assert (await outgoing.call(call_to(other))).status == 200
                 for task in stuck:
@@ -230,8 +231,7 @@ def test_who_gets_no_slot_in_time_is_told_that_it_was_us(run: Run) -> None:
     async def story() -> None:
         async with receiver(silent) as place, calling(limited(concurrency_per_host=1)) as outgoing:
             first = asyncio.create_task(failure_of(outgoing, call_to(place.url, total_s=SHORT_S * 2)))
-            while not place.connections:
-                await asyncio.sleep(0)
+            await place.connected(1)
             second = await failure_of(outgoing, call_to(place.url, total_s=SHORT_S))
             assert second.kind is FailureKind.BUSY and second.kind.nothing_sent
             assert (await first).kind is FailureKind.TOTAL_TIMEOUT
@@ -244,9 +244,7 @@ def test_slots_and_connections_come_back_from_calls_that_were_given_up(run: Run)
         async with receiver(silent) as place, calling(limited(concurrency=2, concurrency_per_host=2)) as outgoing:
             for _ in range(3):
                 tasks = [asyncio.create_task(outgoing.call(call_to(place.url))) for _ in range(2)]
-                before = place.connections
-                while place.connections < before + 2:
-                    await asyncio.sleep(0)
+                await place.connected(place.connections + 2)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)

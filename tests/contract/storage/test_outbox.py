@@ -83,6 +83,10 @@ class Box:
         async with self.opened() as outbox:
             return await outbox.postpone(attempt, due_at, why)
 
+    async def carry_on(self, attempt: Attempt, text: str, now: int = NOW) -> bool:
+        async with self.opened() as outbox:
+            return await outbox.carry_on(attempt, Call(text=text), now, f"token of {text}")
+
     async def bury(self, attempt: Attempt, now: int = NOW) -> bool:
         async with self.opened() as outbox:
             return await outbox.bury(attempt, now, "refused")
@@ -164,13 +168,15 @@ async def test_a_job_that_is_being_performed_is_not_replaced_and_the_new_one_wai
     assert await box.texts() == ["new"]
 
 
-@pytest.mark.parametrize("way", ["postpone", "expire", "release"])
+@pytest.mark.parametrize("way", ["postpone", "expire", "release", "carry on"])
 async def test_a_job_that_returns_gives_way_to_a_newer_one_of_its_key(box: Box, way: str) -> None:
     await box.call("old", key="timer")
     attempt = await box.one()
     await box.call("new", key="timer")
     if way == "postpone":
         assert await box.postpone(attempt)
+    elif way == "carry on":
+        assert await box.carry_on(attempt, "further")
     elif way == "expire":
         assert await box.expire(NOW + 60 * SECOND) == 1
     else:
@@ -248,6 +254,24 @@ async def test_a_dead_job_does_not_hold_up_its_order(box: Box) -> None:
     assert await box.states() == ["dead", "leased"]
 
 
+async def test_a_job_that_goes_on_keeps_its_place_and_begins_its_attempts_anew(box: Box) -> None:
+    await box.call("A1", order="A")
+    await box.call("A2", order="A")
+    await box.postpone(await box.one())
+    assert await box.carry_on(await box.one(), "A1 further", NOW + 5)
+    (leased,) = await box.lease(NOW + 5)
+    assert text_of(leased) == "A1 further"
+    attempt = leased.attempt
+    assert (attempt.number, attempt.of_step, attempt.token, attempt.promised_at) == (
+        3,
+        1,
+        "token of A1 further",
+        NOW + 5,
+    )
+    await box.settle(attempt)
+    assert await box.texts() == ["A2"]
+
+
 async def test_an_order_that_was_done_begins_anew(box: Box) -> None:
     await box.call("A1", order="A")
     await box.settle(await box.one())
@@ -301,6 +325,7 @@ async def test_a_late_attempt_changes_nothing(box: Box) -> None:
     assert not await box.settle(late)
     assert not await box.postpone(late)
     assert not await box.bury(late)
+    assert not await box.carry_on(late, "further")
     async with box.opened() as outbox:
         assert await outbox.release([late], "stopped") == 0
     assert await box.states() == ["leased"]

@@ -10,6 +10,9 @@ const clients = [];
 const endings = [];
 const run = randomBytes(4).toString("hex");
 
+/** The service that everybody is in. */
+export const serviceSid = here.service_sid;
+
 /** An identity that no other story has. */
 export const named = (name) => `${name}-${run}`;
 
@@ -18,9 +21,9 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 /** An access token as a back end signs it. */
-export function token(identity, ttl = 3600) {
+export function token(identity, ttl = 3600, more = {}) {
   const now = Math.floor(Date.now() / 1000);
-  const grants = { identity, chat: { service_sid: here.service_sid } };
+  const grants = { identity, chat: { service_sid: here.service_sid, ...more } };
   const claims = { jti: randomBytes(8).toString("hex"), iss: here.api_key, sub: here.account_sid, exp: now + ttl, grants };
   const signed = `${part({ typ: "JWT", alg: "HS256", cty: "twilio-fpa;v=1" })}.${part(claims)}`;
   return `${signed}.${createHmac("sha256", here.api_secret).update(signed).digest("base64url")}`;

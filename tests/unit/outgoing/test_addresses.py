@@ -91,3 +91,9 @@ def test_private_receivers_may_be_called_where_the_setting_says_so_or_only_this_
 ) -> None:
     settings = Settings(server=ServerSettings(host=host), outgoing=OutgoingSettings(allow_private=choice))
     assert allows_private(settings) is allowed
+
+
+def test_a_server_behind_a_proxy_calls_nobody_private_unless_it_is_told_to() -> None:
+    proxied = ServerSettings(host="127.0.0.1", public_url="https://chat.example")
+    assert not allows_private(Settings(server=proxied))
+    assert allows_private(Settings(server=proxied, outgoing=OutgoingSettings(allow_private=True)))

@@ -26,15 +26,14 @@ class CreateConversationWithParticipants(ConversationFields, frozen=True, kw_onl
             raise CREATED_CLOSED()
         if len(self.participants) > PARTICIPANTS_AT_ONCE:
             raise TOO_MANY_MEMBERS(f"{len(self.participants)} participants, {PARTICIPANTS_AT_ONCE} are allowed at once")
-        identities, pairs = set(), set()
         for member in self.participants:
             member.check()
-            if member.identity is not None and member.identity in identities:
-                raise PARTICIPANT_EXISTS("An identity is named twice")
-            if member.proxy_address is not None and (pair := (member.address, member.proxy_address)) in pairs:
-                raise MEMBER_BINDING_TAKEN("A pair of addresses is named twice")
-            identities.add(member.identity)
-            pairs.add((member.address, member.proxy_address))
+        identities = [member.identity for member in self.participants if member.identity is not None]
+        if len(set(identities)) < len(identities):
+            raise PARTICIPANT_EXISTS("An identity is named twice")
+        pairs = [(member.address, member.proxy_address) for member in self.participants if member.proxy_address]
+        if len(set(pairs)) < len(pairs):
+            raise MEMBER_BINDING_TAKEN("A pair of addresses is named twice")
 
 
 class ActivateConversation(Command[None], frozen=True, kw_only=True):
@@ -58,4 +57,3 @@ class SetUpConversation(Job, frozen=True, kw_only=True):
     conversation_sid: str
     hooks: bool
     """Whether the request asked for webhooks (semantics 1.2)."""
-

@@ -164,7 +164,7 @@ class ReceiptsExpected(Change, frozen=True, kw_only=True):
 
 
 class ReceiptRecorded(Change, frozen=True, kw_only=True):
-    """A receipt has come to another state. Of those of ``queued`` nothing is told to webhooks (semantics 4.11)."""
+    """A receipt has come to another state, which is never ``queued``."""
 
     receipt: Receipt
     before: Receipt

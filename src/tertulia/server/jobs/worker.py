@@ -11,51 +11,33 @@ import asyncio
 import contextlib
 import logging
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
-from uuid import uuid4
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
 from tertulia.server import observe
 from tertulia.server.clock import Clock
-from tertulia.server.domain.jobs import Attempt, Job, LeaseLost
+from tertulia.server.domain.jobs import Job
 from tertulia.server.randomness import Randomness
 from tertulia.server.settings import JobsSettings
 from tertulia.server.storage.database import Database, StorageError
 from tertulia.server.storage.outbox import Leased, Outbox
 from tertulia.server.storage.outbox_entries import OutboxEntries
 
-from .performing import SETTLED, CarryOn, GiveUp, Performer, TryAgain
-from .retry import RetryPolicy
+from .attempts import Attempts, Kind, where
+from .performing import Performer
 
 log = logging.getLogger(__name__)
 
 Performers = Mapping[type[Job], Performer[Any]]
 
-TIME_LIMIT: Final = 0.75
-"""Part of a lease that performing may take; the rest is for settling, and for clocks that differ."""
-LOST_LEASES: Final = 5
-"""A job that has lost so many leases more than it has attempts ends the processes that perform it: it is given up."""
 EXPIRED_AT_ONCE: Final = 500
 SAMPLE_S: Final = 15.0
-SETTLE_AGAIN_S: Final = (0.1, 1.0)
-"""Waits before a settlement that the database refused is tried again."""
-
-
-class _Kind(NamedTuple):
-    decode: Callable[[str], Job]
-    performer: Performer[Any]
-
-
-class _Failed(NamedTuple):
-    """How an attempt ended that did not succeed."""
-
-    why: str
-    wait_s: float | None
-    """Until the next attempt; None: there is no other."""
+LOOK_S: Final = 0.001
+LOOK_REST: Final = 9
+"""Looking in vain past thousands of due jobs of a receiver that has its share takes a tenth of the time at most."""
 
 
 class Worker:
@@ -76,18 +58,19 @@ class Worker:
         self._clock = clock
         self._settings = settings or JobsSettings()
         self._name = name
-        self._randomness = randomness or Randomness()
         self._grace_s = grace_s
         self._known = {
-            kind.__name__: _Kind(msgspec.json.Decoder(kind).decode, performer) for kind, performer in performers.items()
+            kind.__name__: Kind(msgspec.json.Decoder(kind).decode, performer) for kind, performer in performers.items()
         }
         self._kinds = sorted(self._known)
+        self._attempts = Attempts(database, clock, self._known, self._settings, randomness or Randomness())
         self._performing: dict[asyncio.Task[None], Leased] = {}
         self._busy: Counter[str] = Counter()
         self._awake = asyncio.Event()
         self._is_stopping = False
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+        self._look_s = 0.0
         self._sampled_at = -SAMPLE_S
         self._wondered_at: set[str] = set()
 
@@ -109,10 +92,12 @@ class Worker:
                     if await self._take():
                         continue
                     wait_s = await self._until_due()
+                    if self._look_s > LOOK_S:
+                        await asyncio.sleep(min(self._look_s * LOOK_REST, wait_s))
                 except StorageError as trouble:
                     log.warning("jobs.unavailable", extra=observe.fields(why=str(trouble)))
                 except Exception as error:  # a mistake of ours is no reason to owe everything to everybody for good
-                    log.error("jobs.failed", extra=observe.fields(**_where(error)))
+                    log.error("jobs.failed", extra=observe.fields(**where(error)))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._awake.wait(), wait_s)
         finally:
@@ -154,9 +139,11 @@ class Worker:
             return 0
         full = [receiver for receiver, count in self._busy.items() if count >= self._settings.per_receiver]
         async with self._database.snapshot() as connection:
-            outbox = Outbox(connection)
-            if not await outbox.has_expired(now) and not await outbox.is_due(now, self._kinds, full):
-                return 0
+            outbox, started = Outbox(connection), time.perf_counter()
+            is_work = await outbox.has_expired(now) or await outbox.is_due(now, self._kinds, full)
+            self._look_s = time.perf_counter() - started
+        if not is_work:
+            return 0
         async with self._database.transaction() as connection:
             outbox = Outbox(connection)
             await outbox.expire(now, EXPIRED_AT_ONCE)
@@ -174,7 +161,7 @@ class Worker:
         return len(taken)
 
     def _begin(self, leased: Leased) -> None:
-        task = asyncio.create_task(self._perform(leased))
+        task = asyncio.create_task(self._attempts.make(leased))
         self._performing[task] = leased
         if leased.receiver is not None:
             self._busy[leased.receiver] += 1
@@ -188,7 +175,7 @@ class Worker:
                 del self._busy[leased.receiver]
         self.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("job.failed", extra=observe.fields(kind=leased.kind, job=leased.attempt.job_id, **_where(error)))
+            log.error("job.failed", extra=observe.fields(kind=leased.kind, job=leased.attempt.job_id, **where(error)))
 
     async def _until_due(self) -> float:
         """Seconds to wait: for the next job that is not due yet, or to look what other processes have promised."""
@@ -200,7 +187,7 @@ class Worker:
         return self._settings.poll_s if due_at is None else min(self._settings.poll_s, (due_at - now) / 1_000_000)
 
     async def _sample(self) -> None:
-        """From time to time: count what waits, and look for what no release before this one knew how to lose."""
+        """From time to time: count what waits, and look for queues that stand still, which there should not be."""
         at = time.monotonic()
         if at - self._sampled_at < SAMPLE_S:
             return
@@ -219,124 +206,3 @@ class Worker:
         for kind in self._kinds:
             observe.JOBS_WAITING.labels(kind).set(waiting.get(kind, 0))
         observe.JOBS_WAITING.labels("unknown").set(sum(strange.values()))
-
-    # -- performing ---------------------------------------------------------------------------------------------------
-
-    async def _perform(self, leased: Leased) -> None:
-        observe.request_id.set(leased.attempt.trace or "")
-        observe.account.set(leased.account_sid or "")
-        started = time.perf_counter()
-        try:
-            outcome = await self._attempt(leased)
-        except LeaseLost:
-            self._say(leased, "lost", started)
-            return
-        if outcome is SETTLED:
-            self._say(leased, "done", started)
-            return
-        await self._settle(leased, outcome, started)
-
-    async def _attempt(self, leased: Leased) -> Any:
-        """What the performer returns, or ``_Failed``. Raises ``LeaseLost``."""
-        decode, performer = self._known[leased.kind]
-        attempt = leased.attempt
-        try:
-            job = decode(leased.payload)
-        except msgspec.MsgspecError:
-            return _Failed("what it holds cannot be read: it is of another release", None)
-        policy: RetryPolicy | None = None
-        asked_s: float | None = None
-        limit = asyncio.timeout(self._settings.lease_s * TIME_LIMIT)
-        try:
-            policy = performer.policy(job)
-            if attempt.of_step > policy.attempts + LOST_LEASES:
-                return _Failed("its lease ran out again and again", None)
-            async with limit:
-                return await performer(job, attempt)
-        except LeaseLost:
-            raise
-        except GiveUp as end:
-            return _Failed(end.why, None)
-        except TryAgain as again:
-            why, asked_s = again.why, again.after_s
-        except Exception as error:  # whatever it is, the job must not be lost, nor the worker
-            if isinstance(error, TimeoutError) and limit.expired():
-                why = "the time limit ran out"
-            else:
-                why = type(error).__name__
-                log.error("job.failed", extra=observe.fields(kind=leased.kind, job=attempt.job_id, **_where(error)))
-        if policy is None:
-            policy = _OF_A_BROKEN_PERFORMER
-        age_s = (self._clock.now() - attempt.promised_at) / 1_000_000
-        return _Failed(why, policy.wait_s(attempt.of_step, age_s, self._chance(), asked_s))
-
-    def _chance(self) -> float:
-        return int.from_bytes(self._randomness.draw(4), "big") / (1 << 32)
-
-    # -- settling -----------------------------------------------------------------------------------------------------
-
-    async def _settle(self, leased: Leased, failed: _Failed | CarryOn | None, started: float) -> None:
-        for wait_s in (*SETTLE_AGAIN_S, None):
-            try:
-                async with self._database.transaction() as connection:
-                    outcome, due_at = await self._record(connection, leased.attempt, failed)
-            except StorageError as trouble:
-                if wait_s is None:
-                    log.error(
-                        "job.unsettled",
-                        extra=observe.fields(kind=leased.kind, job=leased.attempt.job_id, why=str(trouble)),
-                    )
-                    return  # the lease runs out, and it is performed again
-                await asyncio.sleep(wait_s)
-            else:
-                self._say(leased, outcome, started, failed if isinstance(failed, _Failed) else None, due_at)
-                return
-
-    async def _record(
-        self, connection: Any, attempt: Attempt, failed: _Failed | CarryOn | None
-    ) -> tuple[str, int | None]:
-        """The outcome's name, and when the next attempt is due."""
-        now = self._clock.now()
-        outbox = Outbox(connection, done_at=now if self._settings.keep_done_days else None)
-        if failed is None:
-            return ("done" if await outbox.settle(attempt) else "lost"), None
-        if isinstance(failed, CarryOn):
-            goes_on = await outbox.carry_on(attempt, failed.following, now, str(uuid4()))
-            return ("done" if goes_on else "lost"), None
-        why = observe.masked(failed.why)
-        if failed.wait_s is None:
-            return ("dead" if await outbox.bury(attempt, now, why) else "lost"), None
-        due_at = now + int(failed.wait_s * 1_000_000)
-        return ("retry" if await outbox.postpone(attempt, due_at, why) else "lost"), due_at
-
-    def _say(
-        self, leased: Leased, outcome: str, started: float, failed: _Failed | None = None, due_at: int | None = None
-    ) -> None:
-        took_s = time.perf_counter() - started
-        observe.job_meter(leased.kind).done(outcome, took_s)
-        facts: dict[str, Any] = {
-            "kind": leased.kind,
-            "job": leased.attempt.job_id,
-            "attempt": leased.attempt.number,
-            "ms": round(took_s * 1000, 1),
-        }
-        if outcome == "done":
-            observe.info(log, "job.done", **facts)
-            return
-        if failed is not None:
-            facts["why"] = failed.why
-        if due_at is not None:
-            facts["next"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due_at // 1_000_000))
-        level = logging.ERROR if outcome == "dead" else logging.WARNING
-        log.log(level, f"job.{outcome}", extra=observe.fields(**facts))  # noqa: G004 (one of a closed set)
-
-
-_OF_A_BROKEN_PERFORMER: Final = RetryPolicy(attempts=10, first_wait_s=10.0)
-"""For a performer that cannot even say what its policy is."""
-
-
-def _where(error: BaseException) -> dict[str, str]:
-    """What went wrong and where. Not the message: it may hold content."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]
-    return {"error": type(error).__name__, "at": " > ".join(places)}

@@ -100,10 +100,13 @@ class Outgoing:
 def allows_private(settings: Settings) -> bool:
     """Whether receivers in private networks may be called.
 
-    ``outgoing.allow_private`` says so; unset, they may while only this machine can reach the server itself.
+    ``outgoing.allow_private`` says so; unset, they may while only this machine can reach the server: it listens on a
+    loopback address, and no public URL tells of a proxy in front of that.
     """
     if settings.outgoing.allow_private is not None:
         return settings.outgoing.allow_private
+    if settings.server.public_url is not None:
+        return False
     host = settings.server.host
     try:
         return ip_address(host).is_loopback

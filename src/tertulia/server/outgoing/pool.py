@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import cache
 
 import certifi
 
@@ -25,7 +26,7 @@ class Pool:
     """How many connections are in use is up to the caller; as many again may wait for their next use."""
 
     def __init__(self, resolve: Resolve, *, allow_private: bool, kept: int) -> None:
-        self._opener = Opener(resolve, _tls(), allow_private=allow_private)
+        self._opener = Opener(resolve, _tls(ssl.get_default_verify_paths()), allow_private=allow_private)
         self._limit = kept
         self._in_use: set[Connection] = set()
         self._kept: dict[Connection, tuple[Place, asyncio.TimerHandle]] = {}
@@ -87,9 +88,9 @@ class Pool:
                 del self._by_place[place]
 
 
-def _tls() -> ssl.SSLContext:
+@cache
+def _tls(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
     """Verifies against the system's certificates (``SSL_CERT_FILE`` names others), or a shipped set if it has none."""
-    paths = ssl.get_default_verify_paths()
     has_own = paths.cafile or paths.capath
     context = ssl.create_default_context(cafile=None if has_own else certifi.where())
     context.set_alpn_protocols(["http/1.1"])

@@ -21,7 +21,7 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._received = bytearray()
         self._is_ended = False
-        self._is_lost = False
+        self._is_paused = False
         self._error: Exception | None = None
         self._may_read = asyncio.Event()
         self._may_write = asyncio.Event()
@@ -41,7 +41,9 @@ class Stream(asyncio.Protocol):
         self._received.clear()
         if not self._is_ended:
             self._may_read.clear()
-            self._transport.resume_reading()
+            if self._is_paused and not self._transport.is_closing():
+                self._is_paused = False
+                self._transport.resume_reading()
         return taken
 
     async def write(self, data: bytes, silence_s: float) -> None:
@@ -50,7 +52,7 @@ class Stream(asyncio.Protocol):
         What it had to say before that can be read then.
         """
         for start in range(0, len(data), _PIECE_BYTES):
-            if self._is_lost:
+            if self._is_ended or self._transport.is_closing():
                 return
             self._transport.write(data[start : start + _PIECE_BYTES])
             await _within(silence_s, self._may_write)
@@ -72,6 +74,7 @@ class Stream(asyncio.Protocol):
 
     def close(self) -> None:
         """Drop the connection at once: nothing more is said, so nothing has to be waited for."""
+        self._is_ended = True
         self._transport.abort()
 
     # What the event loop tells.
@@ -82,7 +85,8 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         self._may_read.set()
-        if len(self._received) > READ_AHEAD_BYTES:
+        if len(self._received) > READ_AHEAD_BYTES and not self._is_paused:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
@@ -90,7 +94,7 @@ class Stream(asyncio.Protocol):
         self._may_read.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_ended = self._is_lost = True
+        self._is_ended = True
         self._error = exc
         self._may_read.set()
         self._may_write.set()

@@ -191,8 +191,7 @@ class Presence:
         except (StorageError, TertuliaError) as trouble:
             user.written = before if user.written is is_here else user.written
             user.failures += 1
-            wait_s = min(LONGEST_WAIT_S, 2 ** min(user.failures - 1, 8))
-            user.retry_us = self._clock.now() + wait_s * _SECOND_US
+            user.retry_us = self._clock.now() + self._wait_us(user.failures)
             log.warning("presence.not_written", extra=observe.fields(why=str(trouble), failures=user.failures))
         else:
             user.failures = user.retry_us = 0
@@ -200,6 +199,11 @@ class Presence:
                 user.written = None
         user.is_busy = False
         self.look_at(user)
+
+    def _wait_us(self, failures: int) -> int:
+        """From half of it to all of it, so that not all who failed together try together."""
+        longest = min(LONGEST_WAIT_S, 1 << min(failures - 1, 8)) * _SECOND_US
+        return longest // 2 + int.from_bytes(self._randomness.draw(4)) % (longest // 2)
 
     async def _report(self, user: _User, is_here: bool) -> bool:
         """False when the node has to take another name first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, field
 
 from tertulia.server.domain.conversation_with_participants import CreateConversationWithParticipants
 from tertulia.server.domain.errors import BAD_MEMBER, BAD_PARAMETER
@@ -39,9 +39,9 @@ class FlatMember(msgspec.Struct, frozen=True, rename="pascal"):
     identity: str | None = None
     attributes: str | None = None
     role_sid: str | None = None
-    address: str | None = msgspec.field(default=None, name="MessagingBinding.Address")
-    proxy_address: str | None = msgspec.field(default=None, name="MessagingBinding.ProxyAddress")
-    projected_address: str | None = msgspec.field(default=None, name="MessagingBinding.ProjectedAddress")
+    address: str | None = field(default=None, name="MessagingBinding.Address")
+    proxy_address: str | None = field(default=None, name="MessagingBinding.ProxyAddress")
+    projected_address: str | None = field(default=None, name="MessagingBinding.ProjectedAddress")
 
 
 _nested = msgspec.json.Decoder(NestedMember).decode
@@ -49,16 +49,14 @@ _flat = msgspec.json.Decoder(FlatMember).decode
 
 
 class ConversationWithParticipantsForm(ConversationForm, frozen=True, kw_only=True):
-    participant: list[str] = []
+    participant: list[str] = field(default_factory=list)
     """A JSON object each."""
 
 
 @OPERATIONS.operation(
     "POST", "/ConversationWithParticipants", ConversationWithParticipantsForm, status=201, scopes=BOTH
 )
-async def create_conversation_with_participants(
-    call: Call, form: ConversationWithParticipantsForm
-) -> ConversationView:
+async def create_conversation_with_participants(call: Call, form: ConversationWithParticipantsForm) -> ConversationView:
     """Make a conversation of these people; they are let in a moment later, all at once."""
     wish = CreateConversationWithParticipants(
         service=call.service_sid,

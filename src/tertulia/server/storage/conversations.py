@@ -76,7 +76,7 @@ class Conversations:
         await CONVERSATIONS.save(self._connection, conversation, before)
 
     async def remove(self, conversation: Conversation) -> None:
-        """Delete it with its participants, and so free its names, pairs and set. Its messages remain, see ``remains``."""
+        """Delete it with its participants, and so free its names, pairs and set. Its messages remain (``remains``)."""
         await self._connection.execute("DELETE FROM participants WHERE conversation_sid = $1", conversation.sid)
         await CONVERSATIONS.remove(self._connection, conversation.sid)
 

@@ -142,7 +142,8 @@ class Memberships:
             f"SELECT {_C}, p.sid IS NOT NULL FROM conversations AS c"
             " LEFT JOIN participants AS p ON p.conversation_sid = c.sid AND p.identity = $2"
             " AND EXISTS (SELECT 1 FROM users AS u WHERE u.sid = p.user_sid)"
-            f" WHERE EXISTS (SELECT 1 FROM services AS s WHERE s.sid = $1) AND c.service_sid = $1 AND c.sid IN ({marks})",
+            f" WHERE c.service_sid = $1 AND c.sid IN ({marks})"
+            " AND EXISTS (SELECT 1 FROM services AS s WHERE s.sid = $1)",
             service_sid,
             identity,
             *padded(conversation_sids),

@@ -194,20 +194,30 @@ class Outbox:
     async def carry_on(self, attempt: Attempt, following: Job, now: int, token: str) -> bool:
         """A step of the job is done; what follows takes its place, ahead of what is behind it. False as ``settle``.
 
-        It is as new: with a token and an age of its own, and all its attempts before it.
+        It is as new: with a token and an age of its own, and all its attempts before it. A newer job of its key takes
+        its place.
         """
-        changed = await self._connection.execute(
-            "UPDATE outbox SET state = 'waiting', payload = $3, token = $4, receiver = $5, promised_at = $6,"
-            " due_at = $6, earlier_attempts = attempts, last_error = NULL, leased_by = NULL, leased_until = NULL"
-            f" WHERE {_MINE}",
-            attempt.job_id,
-            attempt.number,
-            msgspec.json.encode(following).decode(),
-            token,
-            following.receiver,
-            now,
+        mine = await self._mine(attempt)
+        if mine is None:
+            return False
+        if await self._without_replaced([mine]):
+            await self._connection.execute(
+                "UPDATE outbox SET state = 'waiting', payload = $2, token = $3, receiver = $4, promised_at = $5,"
+                " due_at = $5, earlier_attempts = attempts, last_error = NULL, leased_by = NULL, leased_until = NULL"
+                " WHERE id = $1",
+                attempt.job_id,
+                msgspec.json.encode(following).decode(),
+                token,
+                following.receiver,
+                now,
+            )
+        return True
+
+    async def _mine(self, attempt: Attempt) -> Row | None:
+        """The job (id, key), if this is its present attempt."""
+        return await self._connection.row(
+            f"SELECT id, key FROM outbox WHERE {_MINE} FOR UPDATE", attempt.job_id, attempt.number
         )
-        return changed > 0
 
     async def bury(self, attempt: Attempt, now: int, why: str) -> bool:
         """It is dead: not tried any more, in nobody's way, and kept to be looked at. False as ``settle``."""
@@ -229,9 +239,7 @@ class Outbox:
 
     async def postpone(self, attempt: Attempt, due_at: int, why: str) -> bool:
         """It is tried again then; a newer job of its key that waits already takes its place. False as ``settle``."""
-        mine = await self._connection.row(
-            f"SELECT id, key FROM outbox WHERE {_MINE} FOR UPDATE", attempt.job_id, attempt.number
-        )
+        mine = await self._mine(attempt)
         if mine is None:
             return False
         if await self._without_replaced([mine]):

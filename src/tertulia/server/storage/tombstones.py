@@ -50,10 +50,6 @@ class Tombstones:
         )
         return [Tombstone(*row) for row in rows]
 
-    async def forget(self, object_sid: str) -> None:
-        """Drop those of an object that is no more."""
-        await self._connection.execute("DELETE FROM tombstones WHERE object_sid = $1", object_sid)
-
     async def trim(self, before: int, limit: int) -> int:
         """Drop at most ``limit`` that are older; how many went."""
         return await self._connection.execute(
