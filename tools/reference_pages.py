@@ -21,7 +21,7 @@ from tertulia.server.domain.permissions import (
 from tertulia.server.engine import handlers as handlers
 from tertulia.server.engine.rules import RULES
 from tertulia.server.engine.scenes import in_installation
-from tertulia.server.settings import BOOTSTRAP, KNOWN, SECTIONS, Known
+from tertulia.server.settable import BOOTSTRAP, KNOWN, SECTIONS, Known
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 

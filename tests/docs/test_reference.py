@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tertulia.server import observe
-from tertulia.server.settings import BOOTSTRAP, KNOWN
+from tertulia.server.settable import BOOTSTRAP, KNOWN
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

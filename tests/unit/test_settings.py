@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tertulia.server.settings import KNOWN, PUBLISHED, Bootstrap, Settings
+from tertulia.server.settable import KNOWN
+from tertulia.server.settings import PUBLISHED, Bootstrap, Settings
 from tertulia.server.sources import SettingsError, resolve
 
 KEY = base64.b64encode(bytes(range(32))).decode()

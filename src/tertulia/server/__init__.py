@@ -7,7 +7,7 @@
 * ``storage`` — the database: transactions, named queries, migrations.
 * ``domain`` — entities, commands, changes, permissions, errors. Pure.
 * ``settings``, ``observe``, ``clock``, ``sealing`` — leaves that all above ``domain`` may use.
-* ``sources`` — reads the settings for the command line.
+* ``settable``, ``sources`` — what can be set, and where it is read from, for the command line.
 
 ``docs/tour.md`` follows one message through them.
 """

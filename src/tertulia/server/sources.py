@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tertulia.server.settings import BOOTSTRAP, ENVIRONMENT_PREFIX, KNOWN, SECTIONS, Bootstrap, Known, Settings
+from tertulia.server.settable import BOOTSTRAP, KNOWN, SECTIONS, Known
+from tertulia.server.settings import ENVIRONMENT_PREFIX, Bootstrap, Settings
 from tertulia.wire.sids import is_sid
 
 FILE_NAME = "tertulia.toml"

@@ -15,7 +15,8 @@ from tertulia.server.domain.base import Command
 from tertulia.server.domain.secrets import Secret
 from tertulia.server.domain.services import DeleteService
 from tertulia.server.engine.unit import Policy
-from tertulia.server.settings import KNOWN, TokensSettings
+from tertulia.server.settable import KNOWN
+from tertulia.server.settings import TokensSettings
 from tests.engine.world import BASE_URL
 
 from .client import Peer
