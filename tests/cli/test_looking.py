@@ -118,7 +118,7 @@ def test_settings_shows_each_value_and_its_source_and_no_secret(tmp_path: Path) 
 def test_it_names_its_version_and_its_commands() -> None:
     assert printed("--version") == f"tertulia {__version__}\n"
     text = printed("--help")
-    for command in ("serve", "env", "token", "doctor", "migrate", "settings"):
+    for command in ("serve", "env", "token", "doctor", "migrate", "outbox", "settings"):
         assert f"\n    {command} " in text
     assert printed() == text
     assert run("sing").returncode == 2

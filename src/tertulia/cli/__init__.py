@@ -6,6 +6,7 @@
 * ``accounts``, ``keys`` — make, list and end the tenants and their API keys.
 * ``doctor`` — looks for trouble and says what to do.
 * ``migrate`` — brings the database up to date, or says what that would take.
+* ``outbox`` — lists, retries and purges what is owed to others.
 * ``settings`` — prints the settings in force and their sources.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 could not, 2 called wrongly.

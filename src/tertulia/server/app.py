@@ -13,6 +13,7 @@ import fcntl
 import gc
 import logging
 import os
+import platform
 import signal
 import socket
 import stat
@@ -20,7 +21,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from tertulia.server import observe
+from tertulia import __version__
+from tertulia.server import observe, tracing
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import Clock, SystemClock
 from tertulia.server.domain import callers
@@ -33,7 +35,7 @@ from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.randomness import Randomness
 from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key_in_file
-from tertulia.server.settings import Bootstrap, Settings
+from tertulia.server.settings import Bootstrap, Settings, TracesSettings
 from tertulia.server.storage import migrate as migrations
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.database import DatabaseTooNew, StorageError
@@ -247,12 +249,25 @@ def serve(settings: Settings, bootstrap: Bootstrap, announce: Callable[[str], No
     """Serve until SIGINT or SIGTERM; calls ``announce`` with the base URL once ready. Raises ``StartupFailure``."""
     # The log has events of ours; of uvicorn only what went wrong.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    listening = _listen(settings.server.host, settings.server.port)
+    _begin_traces(settings.traces)
     try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(_serve(settings, bootstrap, listening, announce))
-    return uvloop.run(_serve(settings, bootstrap, listening, announce))
+        listening = _listen(settings.server.host, settings.server.port)
+        try:
+            import uvloop
+        except ImportError:
+            return asyncio.run(_serve(settings, bootstrap, listening, announce))
+        return uvloop.run(_serve(settings, bootstrap, listening, announce))
+    finally:
+        tracing.stop()
+
+
+def _begin_traces(traces: TracesSettings) -> None:
+    if traces.endpoint is None:
+        return
+    try:
+        tracing.start(traces.endpoint, ratio=traces.ratio, version=__version__, node=f"{platform.node()}/{os.getpid()}")
+    except tracing.PackagesMissing as missing:
+        raise StartupFailure(str(missing)) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

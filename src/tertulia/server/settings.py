@@ -434,6 +434,30 @@ class LogSettings(Struct, frozen=True):
     )
 
 
+class TracesSettings(Struct, frozen=True):
+    """Traces of requests, commands, transactions and jobs, for OpenTelemetry. Needs the extra `tracing`."""
+
+    endpoint: Annotated[
+        str | None,
+        Meta(
+            description="Receiver of OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added where the"
+            " URL has no path. Unset: no traces."
+        ),
+    ] = None
+    ratio: Annotated[
+        float,
+        Meta(description="Part of the traces that is sent, of those that no `traceparent` header decides.", ge=0, le=1),
+    ] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.endpoint is None:
+            return
+        scheme, _, rest = self.endpoint.partition("://")
+        # Not quoted: what is wrong with it may be that it holds a password.
+        if scheme not in ("http", "https") or rest[:1] in ("", "/") or set(rest) & set("?#@ "):
+            raise ValueError("expected http://host or https://host, without credentials or query")
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything an installation can choose. ``Settings()`` is a server that starts."""
 
@@ -451,6 +475,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention: RetentionSettings = RetentionSettings()
     seal: SealSettings = SealSettings()
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
 
 
 class Bootstrap(Struct, frozen=True):

@@ -142,9 +142,7 @@ TOO_MANY_REQUESTS = Row(20429, TooMany, "Too many requests", "Wait and repeat.")
 INTERNAL = Row(20500, Internal, "Internal server error", "Report it with the request id of the answer.")
 UNAVAILABLE = Row(20503, Unavailable, "The service is unavailable for the moment", "Repeat the request.")
 
-TOO_MANY_SESSIONS = Row(
-    51202, TooMany, "Too many requests", "Clients come back by themselves; see limits.connections."
-)
+TOO_MANY_SESSIONS = Row(51202, TooMany, "Too many requests", "Clients come back by themselves; see limits.connections.")
 
 # Services, users, roles
 NAME_MISSING = Row(50000, InvalidRequest, "FriendlyName is missing", "Send FriendlyName.")

@@ -45,7 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """The same for every attempt at a job, so that receivers can tell repeats."""
     promised_at: int
     trace: str | None = None
-    """The trace context of the request that promised it."""
+    """The id of the request that promised it, and with traces on the span; ``tracing.carrier`` reads it."""
 
     @property
     def of_step(self) -> int:

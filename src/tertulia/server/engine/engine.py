@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tertulia.server import observe
+from tertulia.server import observe, tracing
 from tertulia.server.bus.base import Bus
 from tertulia.server.clock import Clock
 from tertulia.server.domain.base import Command
@@ -109,7 +109,8 @@ class Engine:
         Raises the errors of the command's rules; ``Unavailable`` when the database cannot commit, and then nothing
         has changed.
         """
-        started, outcome = time.perf_counter(), "failed"
+        started, outcome, name = time.perf_counter(), "failed", type(command).__name__
+        span = tracing.active.command(name, caller.account_sid) if tracing.active is not None else None
         try:
             answer: R = await self._execute(caller, command, settling)
             outcome = "done"
@@ -117,7 +118,9 @@ class Engine:
             outcome = "failed" if refusal.status >= 500 else "refused"
             raise
         finally:
-            observe.command_meter(type(command).__name__).done(outcome, time.perf_counter() - started)
+            observe.command_meter(name).done(outcome, time.perf_counter() - started)
+            if span is not None:
+                span.end(outcome)
         return answer
 
     async def _execute(self, caller: Caller, command: Command[Any], settling: Attempt | None) -> Any:
@@ -176,6 +179,7 @@ class Engine:
     async def _rehearse(self, wish: Wish, pre_event: str) -> Proposal | None:
         """What the command would do that the hook's receiver is asked about; None for nothing, or a repeat."""
         unit: Unit | None = None
+        span = tracing.active.transaction(0) if tracing.active is not None else None
         try:
             async with self._database.transaction() as connection:
                 _, unit = await self._decide(wish, connection)
@@ -186,6 +190,9 @@ class Engine:
             return None  # somebody else was quicker; the transaction itself will say what comes of it
         except StorageUnavailable as trouble:
             raise self._unavailable(wish, trouble) from trouble
+        finally:
+            if span is not None:
+                span.end("undone")
         for change in changes:
             event = event_of(change)
             if event is not None and event.pre_name == pre_event:
@@ -198,6 +205,7 @@ class Engine:
     async def _transact(self, wish: Wish) -> tuple[Any, Unit | None]:
         """Decide, react and commit; again where the database let another transaction win."""
         for attempt in range(1, ATTEMPTS + 1):
+            outcome, span = "undone", tracing.active.transaction(attempt) if tracing.active is not None else None
             try:
                 async with self._database.transaction() as connection:
                     answer, unit = await self._decide(wish, connection)
@@ -211,7 +219,11 @@ class Engine:
             except StorageUnavailable as trouble:
                 raise self._unavailable(wish, trouble) from trouble
             else:
+                outcome = "done"
                 return answer, unit
+            finally:
+                if span is not None:
+                    span.end(outcome)
         raise AssertionError("the last attempt returns or raises")
 
     async def _decide(self, wish: Wish, connection: Connection) -> tuple[Any, Unit | None]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from tertulia.server import observe
+from tertulia.server import observe, tracing
 from tertulia.server.bus.base import EventPublished, Publication
 from tertulia.server.domain.base import Change
 from tertulia.server.domain.callers import Caller
@@ -138,7 +138,7 @@ class Unit:
                 self.now,
                 new_token=self._new_token,
                 account_sid=self.caller.account_sid,
-                trace=observe.request_id.get() or None,
+                trace=tracing.carried(observe.request_id.get()),
             )
 
     def _new_token(self) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from tertulia.server import tracing
 from tertulia.server.domain.webhooks import Parameters
 from tertulia.server.outgoing import Answer, Call, CallFailed, FailureKind, Outgoing
 from tertulia.wire import signatures
@@ -82,6 +83,8 @@ class WebhookCalls:
         headers = [(IDEMPOTENCY, call.token), (signatures.HEADER, signatures.sign(url, signed, key.secret))]
         if call.method != "GET":
             headers.append(("Content-Type", FORM))
+        if tracing.active is not None and (traceparent := tracing.active.traceparent()) is not None:
+            headers.append((tracing.HEADER, traceparent))
         return await self._outgoing.call(
             Call(
                 method=call.method,

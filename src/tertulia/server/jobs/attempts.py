@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from tertulia.server import observe
+from tertulia.server import observe, tracing
 from tertulia.server.clock import Clock
 from tertulia.server.domain.jobs import Attempt, Job, LeaseLost
 from tertulia.server.randomness import Randomness
@@ -70,18 +70,29 @@ class Attempts:
 
     async def make(self, leased: Leased) -> None:
         """Perform the job; settle it, have it tried again, or bury it. Raises nothing that a performer raises."""
-        observe.request_id.set(leased.attempt.trace or "")
+        attempt = leased.attempt
+        request_id, parent = tracing.carrier(attempt.trace)
+        observe.request_id.set(request_id)
         observe.account.set(leased.account_sid or "")
+        outcome, span = "unsettled", None
+        if tracing.active is not None:
+            span = tracing.active.job(leased.kind, attempt.job_id, attempt.number, leased.account_sid, parent)
+        try:
+            outcome = await self._make(leased)
+        finally:
+            if span is not None:
+                span.end(outcome)
+
+    async def _make(self, leased: Leased) -> str:
+        """How the attempt ended, in a word."""
         started = time.perf_counter()
         try:
             outcome = await self._outcome(leased)
         except LeaseLost:
-            self._say(leased, "lost", started)
-            return
+            return self._say(leased, "lost", started)
         if outcome is SETTLED:
-            self._say(leased, "done", started)
-            return
-        await self._settle(leased, outcome, started)
+            return self._say(leased, "done", started)
+        return await self._settle(leased, outcome, started)
 
     async def _outcome(self, leased: Leased) -> _Failed | Settled | CarryOn | None:
         """What the performer returns, or ``_Failed``. Raises ``LeaseLost``."""
@@ -122,7 +133,7 @@ class Attempts:
 
     # -- settling -----------------------------------------------------------------------------------------------------
 
-    async def _settle(self, leased: Leased, failed: _Failed | CarryOn | None, started: float) -> None:
+    async def _settle(self, leased: Leased, failed: _Failed | CarryOn | None, started: float) -> str:
         for wait_s in (*SETTLE_AGAIN_S, None):
             try:
                 async with self._database.transaction() as connection:
@@ -133,11 +144,11 @@ class Attempts:
                         "job.unsettled",
                         extra=observe.fields(kind=leased.kind, job=leased.attempt.job_id, why=str(trouble)),
                     )
-                    return  # the lease runs out, and it is performed again
+                    return "unsettled"  # the lease runs out, and it is performed again
                 await asyncio.sleep(wait_s)
             else:
-                self._say(leased, outcome, started, failed if isinstance(failed, _Failed) else None, due_at)
-                return
+                return self._say(leased, outcome, started, failed if isinstance(failed, _Failed) else None, due_at)
+        raise AssertionError("the last wait is None")
 
     async def _record(
         self, connection: Connection, attempt: Attempt, failed: _Failed | CarryOn | None
@@ -158,7 +169,8 @@ class Attempts:
 
     def _say(
         self, leased: Leased, outcome: str, started: float, failed: _Failed | None = None, due_at: int | None = None
-    ) -> None:
+    ) -> str:
+        """Measured and logged; the outcome."""
         took_s = time.perf_counter() - started
         observe.job_meter(leased.kind).done(outcome, took_s)
         facts: dict[str, Any] = {
@@ -169,13 +181,14 @@ class Attempts:
         }
         if outcome == "done":
             observe.info(log, "job.done", **facts)
-            return
+            return outcome
         if failed is not None:
             facts["why"] = failed.why
         if due_at is not None:
             facts["next"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due_at // 1_000_000))
         level = logging.ERROR if outcome == "dead" else logging.WARNING
         log.log(level, f"job.{outcome}", extra=observe.fields(**facts))  # noqa: G004 (one of a closed set)
+        return outcome
 
 
 def where(error: BaseException) -> dict[str, str]:

@@ -170,9 +170,10 @@ class Presences:
 
     async def of_a_dead_node(self, now: int) -> UsersOfNode | None:
         """Whom the sweep has to depart next."""
+        # CROSS JOIN: SQLite, which knows no numbers of rows here, would begin with all presences.
         row = await self._connection.row(
-            "SELECT s.account_sid, p.service_sid, p.node FROM nodes AS n JOIN presences AS p ON p.node = n.id"
-            " JOIN services AS s ON s.sid = p.service_sid WHERE n.alive_until <= $1 LIMIT 1",
+            "SELECT s.account_sid, p.service_sid, p.node FROM nodes AS n CROSS JOIN presences AS p"
+            " JOIN services AS s ON s.sid = p.service_sid WHERE n.alive_until <= $1 AND p.node = n.id LIMIT 1",
             now,
         )
         return UsersOfNode(*row) if row else None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tertulia.server import observe
+from tertulia.server import observe, tracing
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import METHOD_NOT_SUPPORTED, RESOURCE_NOT_FOUND
 from tertulia.server.randomness import Randomness
@@ -79,9 +79,13 @@ class Dispatcher:
         self._running += 1
         running = self._running
         found = self._router.find(request.method, request.path)
+        span = self._span(request, found, request_id) if tracing.active is not None else None
+        reply: Reply | None = None
         try:
             url = self._public_url or base_url or f"http://{request.headers.get('host', 'localhost')}"
             who = caller or await self._face.caller(request)
+            if span is not None:
+                span.belongs_to(who.account_sid)
             if body is not None:
                 waits = time.perf_counter()
                 request = msgspec.structs.replace(request, body=await body())
@@ -98,6 +102,8 @@ class Dispatcher:
         finally:
             self._running -= 1
             observe.request_id.reset(mark)
+            if span is not None:
+                span.answered(None if reply is None else reply.status)
         seconds = time.perf_counter() - started
         self._told(request_id, request.method, found, reply.status, seconds)
         if caller is not None:
@@ -130,9 +136,15 @@ class Dispatcher:
             return Reply(call.status)
         return view if isinstance(view, Reply) else Reply(call.status, _encode(view))
 
+    def _span(self, request: Request, found: Found | frozenset[str], request_id: str) -> tracing.Span | None:
+        if tracing.active is None:
+            return None
+        method, parent = _known_method(request.method), request.headers.get(tracing.HEADER)
+        return tracing.active.request(self._face.name, _named(found), method, request_id, parent)
+
     def _told(self, request_id: str, method: str, found: Found | frozenset[str], status: int, seconds: float) -> None:
         """Measured and logged, without anything the caller wrote."""
-        name = found.operation.name if isinstance(found, Found) else _UNKNOWN
+        name = _named(found)
         observe.request_meter(self._face.name, name).done(status, seconds)
         observe.info(
             log,
@@ -140,7 +152,15 @@ class Dispatcher:
             request_id=request_id,
             face=self._face.name,
             operation=name,
-            method=method if method in _METHODS else "other",
+            method=_known_method(method),
             status=status,
             ms=seconds * 1000,
         )
+
+
+def _named(found: Found | frozenset[str]) -> str:
+    return found.operation.name if isinstance(found, Found) else _UNKNOWN
+
+
+def _known_method(method: str) -> str:
+    return method if method in _METHODS else "other"
