@@ -290,6 +290,7 @@ class Server:
                 await task
         await self._tasks.cancel()
         await self.node.presence.stop()
+        await self.outgoing.close()
         await self.bus.close()
 
     async def _is_ready(self) -> bool:
