@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from tertulia.server.domain.base import Command
 from tertulia.server.domain.conversations import CreateConversation, DeleteConversation, UpdateConversation
 from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.domain.memberships import UpdateMembership
+from tertulia.server.domain.messages import UpdateMessage
 from tertulia.server.domain.participants import AddParticipant, RemoveParticipant
-from tertulia.server.domain.services import DeleteService
-from tertulia.server.domain.users import CreateUser
+from tertulia.server.domain.services import CreateService, DeleteService
+from tertulia.server.domain.users import CreateUser, UpdateUser
+from tertulia.server.engine.unit import Policy
+from tertulia.server.storage.database import Connection, Retryable
+from tertulia.server.storage.sqlite import SqliteDatabase
 
-from .world import World
+from .world import BASE_URL, World, refused
 
 
 async def together(*deeds: Awaitable[Any]) -> tuple[list[Any], list[int]]:
@@ -99,3 +105,42 @@ async def test_what_comes_after_the_end_is_refused(world: World) -> None:
     assert sorted(codes) == [20404, 50350]
     await world.run_due()
     assert (await world.count("messages"), await world.count("participants")) == (0, 0)
+
+
+class Contended:
+    """The world's database, in which somebody else is always quicker."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self.tries = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with self._database.transaction() as connection:
+            yield connection
+            self.tries += 1
+            raise Retryable
+
+
+async def test_who_always_comes_second_is_told_what_of(world: World) -> None:
+    room = await world.conversation("ana")
+    message = await world.send(room.sid)
+    contended = Contended(world.database)
+    world.engine = world.engine_with(Policy(base_url=BASE_URL), database=contended)
+    here = {"conversation": room.sid}
+    deeds: tuple[tuple[type[Command[Any]], dict[str, str], int], ...] = (
+        (UpdateConversation, {**here, "friendly_name": "x"}, 50391),
+        (UpdateMessage, {**here, "message": message.sid, "body": "x"}, 50514),
+        (AddParticipant, {**here, "identity": "ben"}, 50419),
+        (UpdateUser, {"user": "ana", "friendly_name": "x"}, 50213),
+        (CreateService, {"friendly_name": "x"}, 20409),
+    )
+    for wish, fields, code in deeds:
+        contended.tries = 0
+        with refused(code, 409):
+            await world.do(wish, **fields)
+        assert contended.tries == 3
+    assert (await world.queries.conversation(world.account, world.service, room.sid)).friendly_name is None

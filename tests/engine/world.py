@@ -38,6 +38,7 @@ from tertulia.server.jobs.worker import Worker
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Bootstrap, Settings
+from tertulia.server.storage.database import Database
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource
@@ -80,11 +81,17 @@ class World:
         self.service = credentials.service_sid
 
     def engine_with(
-        self, policy: Policy, bus: Bus | None = None, *, rates: Rates | None = None, lanes: Lanes | None = None
+        self,
+        policy: Policy,
+        bus: Bus | None = None,
+        *,
+        database: Database | None = None,
+        rates: Rates | None = None,
+        lanes: Lanes | None = None,
     ) -> Engine:
         """An engine on this world's database, with another policy or another bus, or with limits."""
         return Engine(
-            self.database,
+            database or self.database,
             bus or self.bus,
             self.clock,
             self.new_sid,

@@ -134,6 +134,7 @@ SERVICE_NOT_PERMITTED = Row(
 )
 RESOURCE_NOT_FOUND = Row(20404, NotFound, "The requested resource was not found", "Check the URL.", addressed=True)
 CONTENT_UNKNOWN = Row(20404, NotFound, "Content not found", "Name a content template of the account.")
+CONFLICT = Row(20409, Conflict, "Conflicting modification", "Read and repeat.")
 STATE_FORBIDS = Row(20409, Conflict, "The state of the resource does not allow this", "See the message.")
 BODY_TOO_LARGE = Row(
     20413, TooLarge, "The request body is too large", "Send less; the limit is server.body_limit_bytes."

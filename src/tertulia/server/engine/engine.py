@@ -32,7 +32,7 @@ from .hook_directory import HookDirectory
 from .hooks import PreHooks, Proposal
 from .lanes import Lanes
 from .rates import Fare, Rates
-from .rules import EFFECTS, RULES, Rule, overstepped, unmet
+from .rules import EFFECTS, RULES, Rule, conflict_of, overstepped, unmet
 from .unit import Policy, Unit
 from .webhook_calls import WebhookCalls
 from .webhook_events import event_of, pre_parameters, subject_of
@@ -215,7 +215,7 @@ class Engine:
                 # Somebody else was quicker: decided again, the handler sees what he did.
                 if attempt == ATTEMPTS:
                     log.warning("command.conflict", extra=observe.fields(command=wish.name))
-                    raise STATE_FORBIDS("Conflicting modification, please repeat") from conflict
+                    raise conflict_of(wish.command)() from conflict
             except StorageUnavailable as trouble:
                 raise self._unavailable(wish, trouble) from trouble
             else:
