@@ -138,6 +138,8 @@ def test_every_setting_can_be_set_by_the_variable_that_bears_its_name() -> None:
         text = KEY if known.is_secret else known.choices[-1] if known.choices else str(known.default)
         if known.name == "server.public_url":
             text = "https://chat.example.org"
+        elif known.name == "traces.endpoint":
+            text = "http://127.0.0.1:4318"
         elif known.name == "webhooks.flows":
             text = f"FW{'0' * 32} https://flows.example.org"
         elif text == "None":

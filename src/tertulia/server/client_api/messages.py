@@ -10,9 +10,11 @@ from msgspec import UNSET, UnsetType
 
 from tertulia.server.domain.errors import CHANNEL_METADATA_NOT_FOUND, NOT_A_PARTICIPANT
 from tertulia.server.domain.messages import DeleteMessage, Message, SendMessage, UpdateMessage
+from tertulia.server.domain.receipts import delivery_of
 from tertulia.server.domain.values import millisecond
 from tertulia.server.web.forms import Form
 from tertulia.server.web.operations import Call, Operations
+from tertulia.wire.sync import DeliveryData
 
 from .links import COMMANDS, conversation_url, receipts_url
 from .paging import PageMeta
@@ -29,20 +31,6 @@ class Links(msgspec.Struct, frozen=True):
     messages_receipts: str
 
 
-class DeliveryView(msgspec.Struct, frozen=True):
-    """How far a message has come on channels; each of the words is none, some or all."""
-
-    total: int
-    sent: str
-    delivered: str
-    read: str
-    undelivered: str
-    failed: str
-
-
-_delivery = msgspec.json.Decoder(DeliveryView).decode
-
-
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     sid: str
     account_sid: str
@@ -56,7 +44,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     attributes: str
     media: None = None
     content_sid: None = None
-    delivery: DeliveryView | None
+    delivery: DeliveryData | None
     date_created: str
     date_updated: str
     last_updated_by: str | None
@@ -77,7 +65,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             body=message.body,
             subject=message.subject,
             attributes=message.attributes,
-            delivery=None if message.delivery is None else _delivery(message.delivery),
+            delivery=delivery_of(message),
             date_created=millisecond(message.created_at),
             date_updated=millisecond(message.updated_at),
             last_updated_by=message.last_updated_by,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from tertulia.wire.sids import PARTICIPANT, RECEIPT, is_sid
+from tertulia.wire.sync import DeliveryData
 
 from .base import Change, Command, Entity
 from .conversations import Conversation
@@ -59,18 +61,6 @@ class Receipt(Entity, frozen=True):
         return self.passed.split()
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """The receipts of one message in few words: each is ``none``, ``some`` or ``all`` (semantics 4.11)."""
-
-    total: int
-    """How many receipts are expected."""
-    sent: str
-    delivered: str
-    read: str
-    failed: str
-    undelivered: str
-
-
 def advanced(receipt: Receipt, status: str, error_code: int, now: int) -> Receipt:
     """The receipt after a report; the same one when the report is late, or says nothing new.
 
@@ -102,7 +92,15 @@ def _moves(before: ReceiptStatus, to: ReceiptStatus) -> bool:
     return _FORWARD.index(to) > _FORWARD.index(before)
 
 
-def aggregate(receipts: Collection[Receipt]) -> Delivery | None:
+_read_delivery: Final = msgspec.json.Decoder(DeliveryData).decode
+
+
+def delivery_of(message: Message) -> DeliveryData | None:
+    """What the message's receipts come to, as its row has it; None while there are none."""
+    return None if message.delivery is None else _read_delivery(message.delivery)
+
+
+def aggregate(receipts: Collection[Receipt]) -> DeliveryData | None:
     """What the receipts of one message come to; None while there are none (semantics 4.11)."""
     total = len(receipts)
     if total == 0:
@@ -112,7 +110,7 @@ def aggregate(receipts: Collection[Receipt]) -> Delivery | None:
         for state in receipt.states:
             counts[ReceiptStatus(state)] += 1
     words = {state.value: "none" if n == 0 else "all" if n == total else "some" for state, n in counts.items()}
-    return Delivery(total, **words)
+    return DeliveryData(total, **words)
 
 
 class ExpectReceipts(Command[tuple[Receipt, ...]], frozen=True, kw_only=True):

@@ -15,10 +15,12 @@ from tertulia.server.domain.errors import (
     CHANNEL_METADATA_NOT_FOUND,
 )
 from tertulia.server.domain.messages import Message
+from tertulia.server.domain.receipts import delivery_of
 from tertulia.server.domain.values import second
 from tertulia.server.web.forms import Folded, Form, moment, one_of
 from tertulia.server.web.operations import BOTH, Call, Operations
 from tertulia.server.web.paging import ListRule, Meta, PageQuery, Paging
+from tertulia.wire.sync import DeliveryData
 
 from .views import FACE, PREFIX
 
@@ -33,20 +35,6 @@ class MediaView(msgspec.Struct, frozen=True):
     content_type: str
     filename: str | None
     size: int
-
-
-class DeliveryView(msgspec.Struct, frozen=True):
-    """How far a message has come on channels; each of the words is none, some or all."""
-
-    total: int
-    sent: str
-    delivered: str
-    read: str
-    failed: str
-    undelivered: str
-
-
-_delivery = msgspec.json.Decoder(DeliveryView).decode
 
 
 class MessageLinks(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +56,7 @@ class MessageView(msgspec.Struct, frozen=True, gc=False):
     url: str
     links: MessageLinks
     media: list[MediaView] | None = None
-    delivery: DeliveryView | None = None
+    delivery: DeliveryData | None = None
     content_sid: str | None = None
     chat_service_sid: str | UnsetType = UNSET
     """Only where the path names the service."""
@@ -93,7 +81,7 @@ class MessageView(msgspec.Struct, frozen=True, gc=False):
             url,
             MessageLinks(url + "/Receipts", url + "/ChannelMetadata"),
             None,
-            None if message.delivery is None else _delivery(message.delivery),
+            delivery_of(message),
             None,
             message.service_sid if is_long else UNSET,
         )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
-
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import LIST_NOT_FOUND
 from tertulia.server.domain.messages import Message
+from tertulia.server.domain.receipts import delivery_of
 from tertulia.server.domain.sync import ObjectKind
 from tertulia.server.domain.values import millisecond
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.tombstones import Tombstones
-from tertulia.wire.sync import DeliveryData, Item, MessageData, ObjectEvent
+from tertulia.wire.sync import Item, MessageData, ObjectEvent
 
 from .views import ListView, New, Replay, joined
 
@@ -82,8 +81,5 @@ def message_data(message: Message) -> MessageData:
         member_sid=message.participant_sid,
         subject=message.subject,
         content_sid=None,
-        delivery=_delivery(message.delivery) if message.delivery is not None else None,
+        delivery=delivery_of(message),
     )
-
-
-_delivery = msgspec.json.Decoder(DeliveryData).decode
