@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
 import requests
+from websockets.exceptions import WebSocketException
 
 from tests.cli.command import Server, printed, refusal, run, serving, welcome
 
@@ -30,6 +34,29 @@ def status_of(server: Server, *arguments: str) -> tuple[int, int | None]:
 @pytest.mark.parametrize("flags", [(), ("--encrypted",), ("--ttl", "180"), ("--ttl", "86400", "--encrypted")])
 def test_the_server_lets_its_holder_in(server: Server, flags: tuple[str, ...]) -> None:
     assert status_of(server, "ana", *flags) == (200, None)
+
+
+def test_a_token_shows_in_no_log_and_in_no_refusal(tmp_path: Path) -> None:
+    """Whoever has it is its holder. Good, damaged, too short, and where it does not belong: in a URL."""
+    with serving(tmp_path / "data", variables={"TERTULIA_LOG_LEVEL": "debug"}) as server:
+        good = printed("token", "ana", "--data", server.data).strip()
+        short = run("token", "ana", "--ttl", "60", "--data", server.data).stdout.strip()
+        damaged = good[:-8] + "AAAAAAAA"
+        answers = []
+        for token in (good, damaged, short):
+            answers.append(str(welcome(server.ws_url, token).header))
+            with contextlib.suppress(WebSocketException):
+                welcome(f"{server.ws_url}?token={token}", token)
+            ways: list[dict[str, Any]] = [{"headers": {"X-Twilio-Token": token}}, {"params": {"X-Twilio-Token": token}}]
+            for how in ways:
+                answer = requests.get(f"{server.base_url}/Client/v2/Configuration", timeout=10, **how)
+                answers.append(f"{answer.status_code} {answer.headers} {answer.text}")
+        assert [answer[:3] for answer in answers if answer[:3].isdigit()] == ["200", *["401"] * 5]
+        assert server.stop() == 0
+        for token in (good, damaged, short):
+            for part in {token, *token.split(".")[1:]}:
+                assert part not in server.log
+                assert [answer for answer in answers if part in answer] == []
 
 
 @pytest.mark.parametrize("identity", ["ana@example.org", "ana & ben", "Аня 🌻", "x" * 256])

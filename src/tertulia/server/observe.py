@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache, lru_cache
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Literal, NamedTuple, TextIO, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -360,18 +360,31 @@ MUTATION_REPEATS = Counter(
     registry=REGISTRY,
 )
 
+Limit = Literal[
+    "conversation_actions",
+    "service_actions",
+    "connections",
+    "new_connections",
+    "connection_requests",
+    "account_requests",
+    "rest_requests",
+    "requests_in_flight",
+    "subscriptions_waiting",
+    "requests_waiting",
+    "commands_waiting",
+]
+"""What somebody can have too much of."""
+
 _LIMITED = Counter(
     "tertulia_limited_total",
-    "Requests, commands and connections refused with 429, by limit (conversation_actions, service_actions, connections,"
-    " new_connections, connection_requests, account_requests, rest_requests, requests_in_flight, subscriptions_waiting,"
-    " requests_waiting, commands_waiting).",
+    f"Requests, commands and connections refused with 429, by limit ({', '.join(get_args(Limit))}).",
     ["limit"],
     registry=REGISTRY,
 )
 
 
-def refused_by(limit: str) -> None:
-    """Somebody was told to come back later; ``limit`` is one of the names in the metric's sentence."""
+def refused_by(limit: Limit) -> None:
+    """Somebody was told to come back later."""
     _LIMITED.labels(limit).inc()
 
 

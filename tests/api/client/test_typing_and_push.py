@@ -47,6 +47,16 @@ async def test_a_device_is_registered_once(ana: Sdk) -> None:
     assert (await ana.post(REGISTRATIONS, device("t1", "apn")))["id"] != made["id"]
 
 
+async def test_a_new_address_of_a_device_takes_the_place_of_the_old_one(ana: Sdk, world: World) -> None:
+    """As the SDK does it when the system has changed the token: the old registration goes, the new one comes."""
+    old = await ana.post(REGISTRATIONS, device("t1"))
+    assert (await ana.delete(f"{REGISTRATIONS}/{old['id']}")).status == 204
+    new = await ana.post(REGISTRATIONS, device("t2"))
+    assert new["id"] != old["id"]
+    assert await world.count("push_registrations") == 1
+    assert (await ana.post(REGISTRATIONS, device("t2")))["id"] == new["id"]
+
+
 async def test_a_device_is_forgotten_by_id_or_by_address_any_number_of_times(ana: Sdk) -> None:
     made = await ana.post(REGISTRATIONS, device("t1"))
     for _ in range(2):

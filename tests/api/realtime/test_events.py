@@ -88,6 +88,34 @@ async def test_every_device_hears_everything_the_authors_own_included(here: Here
     assert len({tuple(peer.texts(room.messages)) for peer in peers}) == 1
 
 
+async def test_who_changes_something_learns_the_new_values_by_the_event_as_everybody_else(here: Here) -> None:
+    """realtime 14: the answer says that it is done; what it has become is told to all, the asking device included."""
+    asking, other, bens = await here.peer("ana"), await here.peer("ana"), await here.peer("ben")
+    made = await asking.post("/Client/v2/Conversations", {"attributes": "{}"})
+    path = f"/Client/v2/Conversations/{made['sid']}"
+    own = (await asking.post(f"{path}/Participants", {"identity": "ana", "attributes": "{}"}))["sid"]
+    await asking.post(f"{path}/Participants", {"identity": "ben", "attributes": "{}"})
+    room = Room(here, await here.world.queries.conversation(here.world.account, here.world.service, made["sid"]))
+    message = (await asking.send_message(room.sid, "hello"))["sid"]
+    info = object_sid(ObjectKind.USER_INFO, (await here.world.queries.user(here.world.service, "ana")).sid)
+    for peer in (asking, other, bens):
+        await peer.follow(f"{room.sid}.channel", f"{room.sid}.messages", f"{room.sid}.roster")
+        await peer.establish(wish(info))
+    for sid, url, wanted in (
+        (room.document, path, '{"of":"conversation"}'),
+        (room.messages, f"{path}/Messages/{message}", '{"of":"message"}'),
+        (room.roster, f"{path}/Participants/{own}", '{"of":"participant"}'),
+        (info, "/Client/v2/Users/ana", '{"of":"user"}'),
+    ):
+        answer = await asking.post(url, {"attributes": wanted})
+        assert answer.http_status == 200, answer
+        for peer in (asking, other, bens):
+            await peer.until(lambda: bool(peer.events_of(sid)))  # noqa: B023
+            (event,) = peer.events_of(sid)
+            data = event.body.get("document_data") or event.body["item_data"]
+            assert (data.get("attributes") or data["value"]) == wanted
+
+
 async def test_a_message_is_told_of_in_the_list_and_in_the_document(here: Here, room: Room) -> None:
     peer = await here.peer()
     await peer.follow(f"{room.sid}.messages", f"{room.sid}.channel")

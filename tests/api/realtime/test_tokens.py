@@ -160,6 +160,35 @@ async def test_one_update_at_a_time(here: Here) -> None:
             assert answer.json["backoff_policy"]["reconnect_min_ms"] > 0
 
 
+# --- fetched long before
+
+
+async def test_a_token_fetched_long_before_opens_any_number_of_connections(here: Here) -> None:
+    """semantics 3.2: nothing is kept for a token, so an application may store one for a fast start."""
+    stored = here.token("ana", ttl_s=4 * 3600)
+    here.pass_time(3 * 3600)
+    peers = [await here.open() for _ in range(5)]
+    answers = await asyncio.gather(*(peer.init(stored) for peer in peers))
+    assert {answer.status for answer in answers} == {200}
+    for peer in peers:
+        await peer.close()
+    here.pass_time(1800)
+    again = await here.open()
+    assert (await again.init(stored)).status == 200
+    assert (await again.get(CONFIGURATION)).http_status == 200
+
+
+async def test_a_token_of_less_than_three_minutes_does_not_work_and_the_refusal_says_why(here: Here) -> None:
+    """semantics 3.1: not 20104, at which applications would fetch another such token, for ever."""
+    peer = await here.open()
+    answer = await peer.init(here.token("ana", ttl_s=179))
+    assert (answer.status, answer.error_code) == (401, 20156)
+    assert "180" in answer.header["status"]["description"]
+    peer = await connected(here, ttl_s=180)
+    refused = await peer.update(here.token("ana", ttl_s=179))
+    assert (refused.status, refused.error_code) == (401, 20156)
+
+
 # --- expiry
 
 

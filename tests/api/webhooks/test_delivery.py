@@ -77,6 +77,19 @@ async def test_trouble_that_passes_is_met_with_another_try(site: Site, respond: 
     assert [one["RetryCount"] for one in site.receiver.told] == ["0", "1"]
 
 
+async def test_a_receiver_says_when_to_come_back(site: Site) -> None:
+    await site.hooks("onMessageAdded", post="/post")
+    room = await site.room("ana")
+    site.receiver.respond = answer(429, Retry_After="120")
+    await say(site, room, "hello")
+    await site.settle()
+    site.receiver.respond = answer(200)
+    await site.pass_time(seconds=119)
+    assert len(site.receiver.told) == 1
+    await site.pass_time(seconds=2)
+    assert len(site.receiver.told) == 2
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
 async def test_a_refusal_is_the_receivers_last_word(site: Site, status: int) -> None:
     await site.hooks("onMessageAdded", post="/post")

@@ -29,10 +29,16 @@ export function token(identity, ttl = 3600, more = {}) {
   return `${signed}.${createHmac("sha256", here.api_secret).update(signed).digest("base64url")}`;
 }
 
-/** A client that has initialised; `events` has the names of all that it told. */
-export async function enter(identity, { url = here.ws_url, with: given = token(identity) } = {}) {
+/** A client that has just begun to connect. */
+export function newClient(identity, { url = here.ws_url, with: given = token(identity) } = {}) {
   const client = new Client(given, { Twilsock: { uri: url } });
   clients.push(client);
+  return client;
+}
+
+/** A client that has initialised; `events` has the names of all that it told. */
+export async function enter(identity, how = {}) {
+  const client = newClient(identity, how);
   await happens(client, "initialized");
   return client;
 }

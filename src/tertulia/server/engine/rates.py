@@ -165,5 +165,8 @@ class Fare:
 
 
 def _too_many(budget: Budget, wait_us: int) -> TooMany:
-    observe.refused_by(f"{budget.per}_actions")
-    return too_many(CONVERSATION_BUSY if budget.per is Per.CONVERSATION else SERVICE_BUSY, wait_us)
+    if budget.per is Per.CONVERSATION:
+        observe.refused_by("conversation_actions")
+        return too_many(CONVERSATION_BUSY, wait_us)
+    observe.refused_by("service_actions")
+    return too_many(SERVICE_BUSY, wait_us)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Never
 
 import msgspec
 
@@ -14,7 +14,7 @@ from tertulia.server.domain.jobs import Attempt
 from tertulia.server.domain.webhooks import CallWebhook, ReplayMessages
 from tertulia.server.engine.webhook_calls import TOTAL_S, Failure, WebhookCall, WebhookCalls, retries_of
 from tertulia.server.engine.webhook_queries import WebhookQueries
-from tertulia.server.outgoing import CallFailed, FailureKind
+from tertulia.server.outgoing import Answer, CallFailed, FailureKind
 from tertulia.wire.webhook_urls import Overrides, read_webhook_url
 
 from .performing import CarryOn, GiveUp, TryAgain
@@ -22,9 +22,10 @@ from .retry import RetryPolicy
 
 log = logging.getLogger(__name__)
 
+LAST_WAIT_S: Final = 900.0
 FOUR_HOURS_S: Final = 4 * 3600.0
 DURABLE: Final = RetryPolicy(
-    attempts=10_000, first_wait_s=1.0, factor=2.0, last_wait_s=900.0, give_up_after_s=FOUR_HOURS_S
+    attempts=10_000, first_wait_s=1.0, factor=2.0, last_wait_s=LAST_WAIT_S, give_up_after_s=FOUR_HOURS_S
 )
 """A receiver may be away for hours; the queue time is that of the hosted product (semantics 1.8)."""
 ONCE: Final = RetryPolicy(attempts=1)
@@ -65,10 +66,10 @@ class WebhookPerformer:
             self._fail(job, Failure(failed.kind, failed.status), f"no answer ({failed.kind})")
         else:
             if not 200 <= answer.status < 300:
-                self._fail(job, Failure(None, answer.status), f"answered {answer.status}")
+                self._fail(job, Failure(None, answer.status), f"answered {answer.status}", _retry_after_s(answer))
         observe.WEBHOOKS.labels(job.event, "fired").inc()
 
-    def _fail(self, job: CallWebhook, failure: Failure, why: str) -> None:
+    def _fail(self, job: CallWebhook, failure: Failure, why: str, after_s: float | None = None) -> Never:
         """Raises what becomes of the job."""
         observe.WEBHOOKS.labels(job.event, "no_answer" if failure.kind else "rejected").inc()
         if failure.kind in HOPELESS:
@@ -82,7 +83,7 @@ class WebhookPerformer:
             again = failure.is_worth_a_retry(overrides)
         else:
             again = failure.kind is not None or failure.status in RETRIED
-        raise TryAgain(why) if again else GiveUp(why)
+        raise TryAgain(why, after_s) if again else GiveUp(why)
 
 
 class ReplayPerformer:
@@ -108,6 +109,12 @@ class ReplayPerformer:
                 "webhook.replay_refused", extra=observe.fields(webhook=job.webhook_sid, index=found.index)
             )  # its last word on this message, not on the next one
         return CarryOn(msgspec.structs.replace(job, after=found.index))
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """How long the receiver asks us to wait; a date instead of seconds is passed over."""
+    asked = answer.header("retry-after") or ""
+    return min(float(asked), LAST_WAIT_S) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
 
 
 def _overrides(job: CallWebhook) -> Overrides:

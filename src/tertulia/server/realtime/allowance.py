@@ -85,6 +85,6 @@ class Place:
         self._allowance.left(self.account_sid)
 
 
-def _refused(limit: str, wait_us: int) -> TooMany:
+def _refused(limit: observe.Limit, wait_us: int) -> TooMany:
     observe.refused_by(limit)
     return too_many(TOO_MANY_SESSIONS, wait_us)
