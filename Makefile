@@ -32,7 +32,7 @@ check: .venv/.ready-to-work sizes ## Check format, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python tools/reference_pages.py --check
+	@$(BIN)/python -m tools.reference_pages --check
 
 format: .venv/.ready-to-work ## Format the code and mend what lint can mend
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -42,7 +42,7 @@ sizes: .venv/.ready-to-work ## Fail when a source file has more than 500 lines
 	@$(BIN)/python tools/sizes.py
 
 docs: .venv/.ready-to-work ## Write the generated pages of docs/ anew
-	@$(BIN)/python tools/reference_pages.py
+	@$(BIN)/python -m tools.reference_pages
 
 bench: .venv/.ready-to-work ## Measure; each scenario prints one line of JSON (ARGS= chooses)
 	@$(BIN)/python -m bench $(ARGS)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools import owner_demands
+
 from tertulia.server.domain.errors import CATALOGUE
 from tertulia.server.domain.permissions import (
     CONVERSATION_CREATOR,
@@ -110,12 +112,20 @@ def main() -> int:
         return 0
     for name in stale:
         print(f"{name} is stale: make docs writes it anew")
-    return 1 if stale else 0
+    flaws = owner_demands.flaws(owner_demands.proofs())
+    for flaw in flaws:
+        print(flaw)
+    return 1 if stale or flaws else 0
 
 
 def pages() -> dict[str, str]:
     """Every page as it should be."""
-    return {"settings.md": settings(), "errors.md": errors(), "permissions.md": permissions()}
+    return {
+        "settings.md": settings(),
+        "errors.md": errors(),
+        "permissions.md": permissions(),
+        "owner-demands.md": owner_demands.page(),
+    }
 
 
 def _present(name: str) -> str | None:

@@ -178,6 +178,7 @@ def test_it_needs_no_terminal_and_no_home(tmp_path: Path) -> None:
         assert get(server, "/readyz").status_code == 200
 
 
+@pytest.mark.owner_demand(15)
 def test_the_log_names_no_secret(tmp_path: Path) -> None:
     with serving(tmp_path / "data", variables={"TERTULIA_LOG_LEVEL": "debug"}) as server:
         known = server.credentials()

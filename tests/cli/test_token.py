@@ -32,10 +32,12 @@ def status_of(server: Server, *arguments: str) -> tuple[int, int | None]:
 
 
 @pytest.mark.parametrize("flags", [(), ("--encrypted",), ("--ttl", "180"), ("--ttl", "86400", "--encrypted")])
+@pytest.mark.owner_demand(11)
 def test_the_server_lets_its_holder_in(server: Server, flags: tuple[str, ...]) -> None:
     assert status_of(server, "ana", *flags) == (200, None)
 
 
+@pytest.mark.owner_demand(15)
 def test_a_token_shows_in_no_log_and_in_no_refusal(tmp_path: Path) -> None:
     """Whoever has it is its holder. Good, damaged, too short, and where it does not belong: in a URL."""
     with serving(tmp_path / "data", variables={"TERTULIA_LOG_LEVEL": "debug"}) as server:

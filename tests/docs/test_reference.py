@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tools import owner_demands
 
 from tertulia.server import observe
 from tertulia.server.settable import BOOTSTRAP, KNOWN
@@ -36,9 +37,18 @@ def test_every_setting_has_its_heading() -> None:
 
 def test_generated_pages_are_what_the_code_says() -> None:
     check = subprocess.run(
-        [sys.executable, "tools/reference_pages.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "tools.reference_pages", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert check.returncode == 0, check.stdout
+
+
+def test_each_demand_of_the_owner_has_a_test_or_is_the_clients() -> None:
+    assert (owner_demands.SERVER | owner_demands.CLIENT).keys() == set(range(1, 27))
+    proofs = owner_demands.proofs()
+    assert owner_demands.flaws(proofs) == []
+    for number in owner_demands.SERVER:
+        others = [proof for proof in proofs if proof.number != number]
+        assert owner_demands.flaws(others) == [f"statement {number} of the owner has no test"]
 
 
 def test_every_setting_has_a_sentence_and_a_unit_in_its_name_if_it_has_one() -> None:

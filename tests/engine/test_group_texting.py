@@ -51,6 +51,7 @@ async def again(world: World, room: Conversation) -> Conversation:
     ],
     ids=["chat", "gateway", "proxied", "two", "nobody of ours", "all proxied", "one bound"],
 )
+@pytest.mark.owner_demand(25)
 async def test_when_a_conversation_is_a_group_text(
     world: World, members: tuple[dict[str, Any], ...], numbers: set[str] | None
 ) -> None:
@@ -65,6 +66,7 @@ async def test_the_order_of_coming_makes_no_difference(world: World) -> None:
         await add(world, room, **GROUP[0])
 
 
+@pytest.mark.owner_demand(25)
 async def test_the_same_set_is_one_open_conversation_of_the_account(world: World) -> None:
     room = await room_of(world, *GROUP)
     other = await room_of(await world.in_new_service(), *GROUP[:2])
@@ -132,6 +134,7 @@ async def test_how_many_take_part_is_the_operators_choice(world: World) -> None:
         await add(world, room, address=CYD)
 
 
+@pytest.mark.owner_demand(25)
 async def test_only_members_write_in_a_group_text(world: World) -> None:
     room = await room_of(world, *GROUP, {"projected_address": OTHER})
     for author in ("system", "eve", CYD):

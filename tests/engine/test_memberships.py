@@ -48,6 +48,7 @@ async def test_nothing_is_read_until_somebody_says_so(ana: Reader) -> None:
 @pytest.mark.parametrize(
     ("said", "index", "unread"), [(0, 0, 4), (3, 3, 1), (4, 4, 0), (9, 4, 0), (10**15, 4, 0), (None, None, None)]
 )
+@pytest.mark.owner_demand(20)
 async def test_the_answer_tells_what_is_left(
     ana: Reader, said: int | None, index: int | None, unread: int | None
 ) -> None:

@@ -43,6 +43,7 @@ async def addresses(world: World, identity: str) -> set[str]:
     return {row[0] for row in rows}
 
 
+@pytest.mark.owner_demand(6)
 async def test_registering_again_renews(world: World) -> None:
     first = await register(world, "ana", "one")
     second = await register(world, "ana", "one")
@@ -51,6 +52,7 @@ async def test_registering_again_renews(world: World) -> None:
     assert (await register(world, "ana", "one", "apn")).sid != first.sid
 
 
+@pytest.mark.owner_demand(8)
 async def test_a_device_has_one_owner(world: World) -> None:
     await register(world, "ana", "one")
     await register(world, "ben", "one")
@@ -81,6 +83,7 @@ async def test_a_registration_that_cannot_be_is_refused(world: World, kind: str,
 
 
 @pytest.mark.parametrize("by_sid", [True, False])
+@pytest.mark.owner_demand(9)
 async def test_a_device_is_forgotten_by_its_owner_alone(world: World, by_sid: bool) -> None:
     made = await register(world, "ana", "one")
     wish = {"sid": made.sid} if by_sid else {"kind": "fcm", "address": "one"}
@@ -253,6 +256,7 @@ async def test_deleting_a_credential_leaves_its_devices_inactive(world: World) -
 # --- a year
 
 
+@pytest.mark.owner_demand(8)
 async def test_a_device_of_no_use_for_a_year_is_forgotten(world: World, changes: list[Change]) -> None:
     devices = UnusedDevices(world.database, world.engine, world.clock)
     await register(world, "ana", "renewed")

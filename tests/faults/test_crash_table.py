@@ -120,6 +120,7 @@ async def test_after_the_commit_and_before_the_answer_a_repeat_gets_the_stored_a
         assert [told["MessageSid"] for told in receiver.told] == [first["sid"]]
 
 
+@pytest.mark.owner_demand(1)
 async def test_after_the_commit_and_before_the_publication_subscribers_catch_up(tmp_path: Path) -> None:
     async with owing(tmp_path) as (server, _):
         room = await server.room("ana", "ben")

@@ -64,6 +64,7 @@ class Senders:
                 self.acknowledged[text] = made.json()["index"]
 
 
+@pytest.mark.owner_demand(2)
 async def test_every_acknowledged_message_is_there_once_and_clients_miss_nothing(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         room = await server.room("ana", "ben")

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tools.owner_demands import demands_of_story
 
 from tests.cli.command import Credentials, environment
 
@@ -18,7 +19,14 @@ TOLD_WITHIN_S = 120
 pytestmark = pytest.mark.node
 
 
-@pytest.mark.parametrize("story", sorted(path.stem for path in STORIES.glob("*.mjs") if path.name not in PARTS))
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param(path.stem, marks=[pytest.mark.owner_demand(number) for number in demands_of_story(path)])
+        for path in sorted(STORIES.glob("*.mjs"))
+        if path.name not in PARTS
+    ],
+)
 @pytest.mark.parametrize("version", SDKS)
 def test_the_sdk_can_tell_that(node: str, known: Credentials, version: str, story: str) -> None:
     variables = {"SDK": SDKS[version], "SERVER": json.dumps(known._asdict())}

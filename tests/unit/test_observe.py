@@ -86,6 +86,7 @@ def test_a_fact_cannot_start_a_line_of_its_own(lines: Lines) -> None:
         ("/Participants/whatsapp:%2B15017122661", "15017122"),
     ],
 )
+@pytest.mark.owner_demand(15)
 def test_tokens_credentials_addresses_and_numbers_are_masked(lines: Lines, format: str, value: str, leak: str) -> None:
     observe.configure("info", format, lines)
     log.info("refused", extra=fields(detail=value))

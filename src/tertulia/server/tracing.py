@@ -163,7 +163,7 @@ def start(endpoint: str, *, ratio: float = 1.0, version: str = "", node: str = "
         ) from None
     # What it says of failures has URLs in it; ours has not.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    exporter = _told(OTLPSpanExporter(endpoint=url_of(endpoint), timeout=SEND_S))
+    exporter = announcing(OTLPSpanExporter(endpoint=url_of(endpoint), timeout=SEND_S))
     begin(BatchSpanProcessor(exporter, max_queue_size=QUEUED), ratio=ratio, version=version, node=node)
 
 
@@ -221,11 +221,11 @@ def carrier(trace: str | None) -> tuple[str, str | None]:
     return request_id, traceparent or None
 
 
-def _told(exporter: SpanExporter) -> SpanExporter:
-    """The exporter; the log says when spans begin to get lost, and when no longer."""
+def announcing(exporter: SpanExporter) -> SpanExporter:
+    """The exporter; the log says when spans begin to get lost, and when no longer, each once."""
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-    class Told(SpanExporter):
+    class Announcing(SpanExporter):
         is_well = True
 
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -239,4 +239,4 @@ def _told(exporter: SpanExporter) -> SpanExporter:
         def shutdown(self) -> None:
             exporter.shutdown()
 
-    return Told()
+    return Announcing()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tertulia.server.domain.services import ConfigureService
 from tests.engine.world import BASE_URL, World
 
@@ -10,6 +12,7 @@ from .sdk import Face, Sdk
 CONFIGURATION = "/Client/v2/Configuration"
 
 
+@pytest.mark.owner_demand(20)
 async def test_everything_a_client_needs_to_start_is_there(ana: Sdk, world: World) -> None:
     answer = await ana.get(CONFIGURATION)
     service = world.service

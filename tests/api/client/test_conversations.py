@@ -83,6 +83,7 @@ async def test_every_member_a_peek_reads_is_there(ana: Sdk) -> None:
     assert peek["sync_objects"] == names
 
 
+@pytest.mark.owner_demand(20)
 async def test_counts_follow_what_exists(ana: Sdk, ben: Sdk, world: World) -> None:
     sid = await ana.create()
     await ana.post(f"{ALL}/{sid}/Participants", {"identity": "ben", "attributes": "{}"})

@@ -44,6 +44,8 @@ async def test_the_list_of_nobody_who_is_nowhere_is_one_empty_page(ana: Sdk) -> 
 
 
 @pytest.mark.parametrize(("count", "pages"), [(1, 1), (100, 1), (101, 2), (205, 3)])
+@pytest.mark.owner_demand(18)
+@pytest.mark.owner_demand(26)
 async def test_the_list_comes_in_pages_of_a_hundred(ana: Sdk, world: World, count: int, pages: int) -> None:
     made = [(await world.conversation("ana")).sid for _ in range(count)]
     found, taken = await walk(ana)

@@ -37,6 +37,7 @@ async def test_nobody_types_where_he_is_not(ana: Sdk, ben: Sdk) -> None:
     assert (await ben.send("POST", "/v1/typing", b"")).failure == (400, 20001)
 
 
+@pytest.mark.owner_demand(6)
 async def test_a_device_is_registered_once(ana: Sdk) -> None:
     first = await ana.send("POST", REGISTRATIONS, b"", params={"productId": "ip_messaging"})
     assert first.failure == (400, 20001)
@@ -47,6 +48,7 @@ async def test_a_device_is_registered_once(ana: Sdk) -> None:
     assert (await ana.post(REGISTRATIONS, device("t1", "apn")))["id"] != made["id"]
 
 
+@pytest.mark.owner_demand(7)
 async def test_a_new_address_of_a_device_takes_the_place_of_the_old_one(ana: Sdk, world: World) -> None:
     """As the SDK does it when the system has changed the token: the old registration goes, the new one comes."""
     old = await ana.post(REGISTRATIONS, device("t1"))
@@ -57,6 +59,7 @@ async def test_a_new_address_of_a_device_takes_the_place_of_the_old_one(ana: Sdk
     assert (await ana.post(REGISTRATIONS, device("t2")))["id"] == new["id"]
 
 
+@pytest.mark.owner_demand(9)
 async def test_a_device_is_forgotten_by_id_or_by_address_any_number_of_times(ana: Sdk) -> None:
     made = await ana.post(REGISTRATIONS, device("t1"))
     for _ in range(2):
@@ -68,6 +71,7 @@ async def test_a_device_is_forgotten_by_id_or_by_address_any_number_of_times(ana
     assert (await ana.post(REGISTRATIONS, device("t1")))["id"] != made["id"]
 
 
+@pytest.mark.owner_demand(8)
 async def test_a_device_is_its_last_users(ana: Sdk, face: Face) -> None:
     ben = await face.sdk("ben")
     made = await ana.post(REGISTRATIONS, device("t1"))

@@ -61,6 +61,7 @@ async def test_the_users_own_objects_can_be_opened_from_the_first_moment(here: H
     assert mine["unique_name"] == names["my_conversations"]
 
 
+@pytest.mark.owner_demand(17)
 async def test_everything_is_readable_before_a_conversation_appears_in_somebodys_map(here: Here) -> None:
     """realtime 15.20"""
     ana = await here.peer("ana")

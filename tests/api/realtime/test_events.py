@@ -76,6 +76,7 @@ async def test_the_read_horizon_is_told_to_the_others_and_to_ones_other_devices(
     assert (roster["identity"], roster["lastConsumedMessageIndex"]) == ("ana", 1)
 
 
+@pytest.mark.owner_demand(1)
 async def test_every_device_hears_everything_the_authors_own_included(here: Here, room: Room) -> None:
     """realtime 14: the author learns of the message by its event."""
     peers: list[Peer] = [await here.peer(identity) for identity in ("ana", "ana", "ana", "ben", "ben")]
@@ -88,6 +89,8 @@ async def test_every_device_hears_everything_the_authors_own_included(here: Here
     assert len({tuple(peer.texts(room.messages)) for peer in peers}) == 1
 
 
+@pytest.mark.owner_demand(1)
+@pytest.mark.owner_demand(23)
 async def test_who_changes_something_learns_the_new_values_by_the_event_as_everybody_else(here: Here) -> None:
     """realtime 14: the answer says that it is done; what it has become is told to all, the asking device included."""
     asking, other, bens = await here.peer("ana"), await here.peer("ana"), await here.peer("ben")

@@ -199,6 +199,7 @@ async def test_telemetry_is_ignored(here: Here) -> None:
     assert len(peer.frames) == heard + 1
 
 
+@pytest.mark.owner_demand(4)
 async def test_a_client_that_leaves_is_let_go(here: Here) -> None:
     """realtime 7: the reply is optional, the end is not."""
     peer = await here.peer()

@@ -153,6 +153,7 @@ def _signed_by_hand(here: Here, **claims: Any) -> str:
 
 
 @pytest.mark.parametrize("case", REFUSALS)
+@pytest.mark.owner_demand(11)
 async def test_a_bad_token_is_refused_with_the_code_of_its_first_defect(
     here: Here, case: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -260,6 +261,7 @@ async def test_several_registrations_are_echoed_in_order(here: Here) -> None:
 # --- continuation
 
 
+@pytest.mark.owner_demand(3)
 async def test_a_continuation_token_is_kept_while_it_fits(here: Here) -> None:
     first = (await (await here.open()).init(here.token())).header["continuation_token"]
     answer = await (await here.open()).init(here.token(), continuation_token=first)

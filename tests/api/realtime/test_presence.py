@@ -93,6 +93,7 @@ async def shown(here: Here) -> Here:
     return here
 
 
+@pytest.mark.owner_demand(4)
 async def test_who_connects_is_online_at_once_and_whose_client_ends_is_offline_at_once(shown: Here) -> None:
     watcher = await watch(shown)
     ana = await shown.peer("ana")
@@ -113,6 +114,7 @@ async def test_who_is_lost_is_offline_after_half_a_minute(shown: Here) -> None:
     await watcher.hears(True, False)
 
 
+@pytest.mark.owner_demand(3)
 async def test_who_resumes_within_half_a_minute_has_never_been_away(shown: Here) -> None:
     watcher = await watch(shown)
     for _ in range(3):

@@ -29,6 +29,7 @@ async def connect(here: Here, **claims: str) -> None:
         ({}, 0),
     ],
 )
+@pytest.mark.owner_demand(8)
 async def test_connecting_keeps_a_device_registered(here: Here, claims: dict[str, str], kept: int) -> None:
     world = here.world
     await connect(here, **DEVICE)

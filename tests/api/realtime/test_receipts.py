@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tertulia.server.domain.participants import AddParticipant
 from tertulia.server.domain.receipts import ExpectReceipts, RecordReceipt
 
@@ -14,6 +16,7 @@ from .rooms import Room
 WORDS = {"sent": "none", "delivered": "none", "read": "none", "undelivered": "none", "failed": "none"}
 
 
+@pytest.mark.owner_demand(25)
 async def test_a_client_sees_how_far_its_message_has_come(here: Here) -> None:
     world = here.world
     room = Room(here, await world.conversation("ana"))

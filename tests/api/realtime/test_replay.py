@@ -106,6 +106,7 @@ async def test_who_has_missed_nothing_is_told_nothing(here: Here, room: Room) ->
 
 
 @pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.owner_demand(19)
 async def test_without_a_number_it_is_from_now_on(here: Here, room: Room, missing: bool) -> None:
     """realtime 9.8"""
     await room.say(*"abc")
@@ -141,6 +142,7 @@ async def test_a_number_before_all_begins_at_the_beginning(here: Here, room: Roo
     assert peer.texts(room.messages) == list("abc")
 
 
+@pytest.mark.owner_demand(3)
 async def test_a_long_absence_is_caught_up_with_whole(here: Here, room: Room) -> None:
     """Several readings, one word at the end; what happens meanwhile comes after it."""
     texts = [f"message {n}" for n in range(1300)]
@@ -158,6 +160,7 @@ async def test_a_long_absence_is_caught_up_with_whole(here: Here, room: Room) ->
     assert settled[room.document].order < word.order
 
 
+@pytest.mark.owner_demand(2)
 async def test_nothing_is_lost_or_repeated_while_clients_come_and_go(here: Here, room: Room) -> None:
     """Subscribing in the middle of a storm of messages, from the number that the client has (realtime 15.12, 15.25)."""
     stop = asyncio.Event()

@@ -36,6 +36,7 @@ async def pass_awake(here: Here, peer: Peer, seconds: float) -> None:
 # --- about to expire
 
 
+@pytest.mark.owner_demand(13)
 async def test_a_client_is_warned_three_minutes_before_its_token_ends_and_once(here: Here) -> None:
     peer = await connected(here, ttl_s=600)
     await pass_awake(here, peer, 419)
@@ -73,6 +74,7 @@ async def test_a_client_that_does_not_know_warnings_gets_none(here: Here) -> Non
 # --- update
 
 
+@pytest.mark.owner_demand(13)
 async def test_an_update_keeps_the_connection_and_all_it_follows(here: Here) -> None:
     room = await here.world.conversation("ana")
     peer = await connected(here, ttl_s=600)
@@ -163,6 +165,7 @@ async def test_one_update_at_a_time(here: Here) -> None:
 # --- fetched long before
 
 
+@pytest.mark.owner_demand(14)
 async def test_a_token_fetched_long_before_opens_any_number_of_connections(here: Here) -> None:
     """semantics 3.2: nothing is kept for a token, so an application may store one for a fast start."""
     stored = here.token("ana", ttl_s=4 * 3600)
@@ -178,6 +181,7 @@ async def test_a_token_fetched_long_before_opens_any_number_of_connections(here:
     assert (await again.get(CONFIGURATION)).http_status == 200
 
 
+@pytest.mark.owner_demand(12)
 async def test_a_token_of_less_than_three_minutes_does_not_work_and_the_refusal_says_why(here: Here) -> None:
     """semantics 3.1: not 20104, at which applications would fetch another such token, for ever."""
     peer = await here.open()
@@ -192,6 +196,7 @@ async def test_a_token_of_less_than_three_minutes_does_not_work_and_the_refusal_
 # --- expiry
 
 
+@pytest.mark.owner_demand(13)
 async def test_in_mode_reauth_the_socket_is_dropped_and_the_next_init_says_why(here: Here) -> None:
     """realtime 6.3: so that ``updateToken`` inside the ``tokenExpired`` handler works (15.27)."""
     token = here.token("ana", ttl_s=600)

@@ -67,6 +67,7 @@ async def test_adding_an_identity_makes_the_user(api: AccountHolder, room: str) 
         ({"Identity": "ana", **PROJECTED}, {"type": "sms", "projected_address": OURS}),
     ],
 )
+@pytest.mark.owner_demand(25)
 async def test_a_binding_shows_its_type_and_the_keys_that_are_set(
     api: AccountHolder, room: str, form: dict[str, str], binding: dict[str, str]
 ) -> None:
@@ -169,6 +170,7 @@ async def test_roles_are_of_the_conversation_type(api: AccountHolder, room: str)
     (await api.post(f"{room}/Participants/b", {"RoleSid": role})).refused_with(400, 50105)
 
 
+@pytest.mark.owner_demand(25)
 async def test_a_pair_talks_in_one_open_conversation_of_the_account(
     account: AccountHolder, other_service: AccountHolder
 ) -> None:
@@ -283,6 +285,7 @@ async def test_the_same_group_text_exists_once(api: AccountHolder) -> None:
     await api.made(second, PROJECTED)
 
 
+@pytest.mark.owner_demand(25)
 async def test_a_group_text_has_its_rules(api: AccountHolder, room: str) -> None:
     path = f"{room}/Participants"
     for form in (by_address(THIRD), by_address(FOURTH), PROJECTED):

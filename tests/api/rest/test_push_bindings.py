@@ -30,6 +30,7 @@ async def register(
     return (await world.engine.execute(caller, wish)).sid
 
 
+@pytest.mark.owner_demand(9)
 async def test_a_device_is_listed_shown_and_deleted(account: AccountHolder, world: World) -> None:
     credential = (await account.made("/Credentials", {"Type": "fcm", "Secret": "key"}))["sid"]
     sid = await register(world, account, "ana", "device token", credential=credential)

@@ -61,6 +61,7 @@ async def test_a_chat_message_has_no_receipts(api: AccountHolder, room: str) -> 
     assert (await api.get(url))["delivery"] is None
 
 
+@pytest.mark.owner_demand(25)
 async def test_a_receipt_says_what_became_of_a_message(sent: Sent) -> None:
     (sid, _), api = await sent.expect(), sent.api
     sent.world.clock.advance(timedelta(seconds=5))

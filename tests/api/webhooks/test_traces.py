@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tertulia.server import tracing
@@ -159,6 +159,33 @@ async def test_each_attempt_at_a_job_is_a_span_of_its_own_with_its_outcome(site:
     assert (said(first)["attempt"], said(first)["outcome"]) == (1, "retry")
     assert (said(second)["attempt"], said(second)["outcome"]) == (2, "done")
     assert trace_of(first) == trace_of(second) == trace_of(spans["request create_message"])
+
+
+async def test_what_a_timer_does_later_belongs_to_the_request_that_set_it(site: Site, spans: Spans) -> None:
+    await site.hooks("onConversationStateUpdated", post="/post")
+    spans.forget()
+    await site.account.made("/Conversations", {"Timers.Inactive": "PT60S", "State": "active"})
+    await site.pass_time(minutes=2)
+    timer = next(span for span in spans if span.name.startswith("job ") and span.name != "job CallWebhook")
+    call = spans["job CallWebhook"]
+    assert trace_of(call) == trace_of(timer) == trace_of(spans["request create_conversation"])
+    assert names(site.receiver.told[0], call)
+
+
+def test_the_log_says_once_that_spans_get_lost_and_once_that_they_do_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failed, went = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
+    outcomes = iter([went, failed, failed, went, went])
+
+    class Wavering(InMemorySpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            return next(outcomes)
+
+    exporter = tracing.announcing(Wavering())
+    with caplog.at_level("INFO"):
+        assert [exporter.export([]) for _ in range(5)] == [went, failed, failed, went, went]
+    assert [record.message for record in caplog.records] == ["traces.not_sent", "traces.sent"]
 
 
 async def test_a_refusal_is_no_failure(site: Site, spans: Spans) -> None:

@@ -1,4 +1,5 @@
 // A client starts from nothing, is somebody, registers for push, and ends without a trace.
+// Owner's demands: 4.
 import assert from "node:assert/strict";
 import { all, enter, eventually, happens, named, story } from "./stage.mjs";
 

@@ -1,4 +1,5 @@
 // The line is cut again and again, while she is silent and while she sends: afterwards all have the same, once.
+// Owner's demands: 2, 3.
 import assert from "node:assert/strict";
 import { stretch } from "./proxy.mjs";
 import { atTheEnd, backend, enter, eventually, happens, look, named, room, seenBy, sleep, story } from "./stage.mjs";

@@ -1,4 +1,5 @@
 // Somebody in many conversations with much attached sees every one of them, complete, once.
+// Owner's demands: 18.
 import assert from "node:assert/strict";
 import { all, backend, enter, named, story } from "./stage.mjs";
 

@@ -1,4 +1,5 @@
 // A new token in time keeps the connection; a new token too late brings it back; without one it stays away.
+// Owner's demands: 13.
 import assert from "node:assert/strict";
 import { enter, eventually, happens, look, named, room, seenBy, story, token } from "./stage.mjs";
 

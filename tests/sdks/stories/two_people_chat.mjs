@@ -1,4 +1,5 @@
 // One opens a room and invites, both talk, both hear everything in the same order, one leaves.
+// Owner's demands: 1.
 import assert from "node:assert/strict";
 import { all, enter, eventually, happens, look, named, story } from "./stage.mjs";
 

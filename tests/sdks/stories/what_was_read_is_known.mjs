@@ -1,4 +1,5 @@
 // A read horizon moves forward and back; the counts follow, and the other one sees how far it is.
+// Owner's demands: 20.
 import assert from "node:assert/strict";
 import { enter, eventually, happens, named, room, seenBy, story } from "./stage.mjs";
 

@@ -1,4 +1,5 @@
 // Who is connected and who can be notified is shown to those who look, while the service has reachability.
+// Owner's demands: 4.
 import assert from "node:assert/strict";
 import { backend, enter, eventually, happens, named, serviceSid, sleep, story, token } from "./stage.mjs";
 

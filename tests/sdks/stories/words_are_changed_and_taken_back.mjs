@@ -1,4 +1,5 @@
 // A message is edited and removed, by its author and by the back end; the room itself changes and goes.
+// Owner's demands: 23.
 import assert from "node:assert/strict";
 import { backend, enter, eventually, happens, named, room, seenBy, settle, story } from "./stage.mjs";
 

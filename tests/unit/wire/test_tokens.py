@@ -172,6 +172,7 @@ def test_a_token_ends_at_its_second_and_not_before() -> None:
     assert refusal(token, NOW + 3600) == (401, 20104)
 
 
+@pytest.mark.owner_demand(11)
 def test_a_long_token_is_good_to_its_last_minute() -> None:
     assert verify(signed(HEADER, CLAIMS), NOW + 3590).lifetime_s == 3600
 

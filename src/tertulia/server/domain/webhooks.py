@@ -245,7 +245,7 @@ class CallWebhook(Job, frozen=True, kw_only=True):
 
     @property
     def receiver(self) -> str | None:
-        return host_of(self.url)
+        return _share(self.account_sid, host_of(self.url))
 
 
 class ReplayMessages(Job, frozen=True, kw_only=True):
@@ -263,7 +263,12 @@ class ReplayMessages(Job, frozen=True, kw_only=True):
 
     @property
     def receiver(self) -> str | None:
-        return self.host
+        return _share(self.account_sid, self.host)
+
+
+def _share(account_sid: str, host: str | None) -> str | None:
+    """Each account has a share of its own of a host: what it makes hang there, others may not even know."""
+    return None if host is None else f"{account_sid}/{host}"
 
 
 def host_of(url: str) -> str | None:

@@ -91,6 +91,7 @@ class WebhookCalls:
                 url=url,
                 headers=tuple(headers),
                 body=body,
+                account_sid=call.account_sid,
                 connect_s=_seconds(overrides.connect_ms, total_s),
                 read_s=_seconds(overrides.read_ms, total_s),
                 total_s=_seconds(overrides.total_ms, total_s),

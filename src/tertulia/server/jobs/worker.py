@@ -1,7 +1,8 @@
 """Performs what the outbox holds (architecture 7).
 
 Lease, perform, settle: a transaction before, a transaction after, none in between. What is performed at a time is
-bounded, in all and per receiver. A time limit ends an attempt well before its lease, so a late call cannot pass the
+bounded, in all, per receiver, and per account: no account has more calls under way than places are left, so some are
+always left to others, and to what the server does by itself. A time limit ends an attempt well before its lease, so a late call cannot pass the
 one that follows it.
 """
 
@@ -66,6 +67,8 @@ class Worker:
         self._attempts = Attempts(database, clock, self._known, self._settings, randomness or Randomness())
         self._performing: dict[asyncio.Task[None], Leased] = {}
         self._busy: Counter[str] = Counter()
+        # Jobs that call somebody, by account.
+        self._calling: Counter[str] = Counter()
         self._awake = asyncio.Event()
         self._is_stopping = False
         self._at_rest = asyncio.Event()
@@ -138,9 +141,10 @@ class Worker:
         if limit <= 0 or not self._kinds:
             return 0
         full = [receiver for receiver, count in self._busy.items() if count >= self._settings.per_receiver]
+        full_accounts = [account for account, count in self._calling.items() if count >= limit]
         async with self._database.snapshot() as connection:
             outbox, started = Outbox(connection), time.perf_counter()
-            is_work = await outbox.has_expired(now) or await outbox.is_due(now, self._kinds, full)
+            is_work = await outbox.has_expired(now) or await outbox.is_due(now, self._kinds, full, full_accounts)
             self._look_s = time.perf_counter() - started
         if not is_work:
             return 0
@@ -155,6 +159,7 @@ class Worker:
                 kinds=self._kinds,
                 per_receiver=self._settings.per_receiver,
                 busy=self._busy,
+                busy_accounts=self._calling,
             )
         for leased in taken:
             self._begin(leased)
@@ -163,19 +168,25 @@ class Worker:
     def _begin(self, leased: Leased) -> None:
         task = asyncio.create_task(self._attempts.make(leased))
         self._performing[task] = leased
-        if leased.receiver is not None:
-            self._busy[leased.receiver] += 1
+        self._count(leased, 1)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         leased = self._performing.pop(task)
-        if leased.receiver is not None:
-            self._busy[leased.receiver] -= 1
-            if not self._busy[leased.receiver]:
-                del self._busy[leased.receiver]
+        self._count(leased, -1)
         self.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job.failed", extra=observe.fields(kind=leased.kind, job=leased.attempt.job_id, **where(error)))
+
+    def _count(self, leased: Leased, more: int) -> None:
+        """Keep count of what is being performed for its receiver, and in the name of its account."""
+        if leased.receiver is None:
+            return
+        for counts, name in ((self._busy, leased.receiver), (self._calling, leased.account_sid)):
+            if name is not None:
+                counts[name] += more
+                if not counts[name]:
+                    del counts[name]
 
     async def _until_due(self) -> float:
         """Seconds to wait: for the next job that is not due yet, or to look what other processes have promised."""

@@ -23,7 +23,7 @@ class Outgoing:
     Connections are kept and reused. Redirects are not followed, cookies not kept, proxies of the environment not
     used; certificates are verified. Addresses of private networks are refused unless ``allows_private``, judged on
     what the name resolves to at the moment of connecting. Calls wait for one of a limited number of slots, in all and
-    per host.
+    per host; no account has more of them than it leaves free.
     """
 
     def __init__(self, settings: Settings, *, resolve: Resolve = look_up) -> None:
@@ -72,7 +72,7 @@ class Outgoing:
 
         try:
             target = target_of(request)
-            async with asyncio.timeout(request.total_s), self._slots.one_for(target.host):
+            async with asyncio.timeout(request.total_s), self._slots.one_for(target.host, request.account_sid):
                 has_slot = True
                 return await pool.exchange(request, target, limit, on_head)
         except TimeoutError:

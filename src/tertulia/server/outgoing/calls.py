@@ -88,6 +88,8 @@ class Call(Struct, frozen=True, kw_only=True):
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    account_sid: str | None = None
+    """In whose name, where accounts have to share."""
     connect_s: float = 5.0
     """For the name, the connection and TLS together; nothing is spent when a connection is reused."""
     read_s: float = 5.0

@@ -136,9 +136,11 @@ class Outbox:
 
     # -- performing ---------------------------------------------------------------------------------------------------
 
-    async def is_due(self, now: int, kinds: Sequence[str], full: Collection[str] = ()) -> bool:
-        """Whether ``lease`` would find a job, when these receivers get no more."""
-        condition, parameters = _due(now, kinds, full)
+    async def is_due(
+        self, now: int, kinds: Sequence[str], full: Collection[str] = (), full_accounts: Collection[str] = ()
+    ) -> bool:
+        """Whether ``lease`` would find a job, when these receivers, and any of these accounts, get no more."""
+        condition, parameters = _due(now, kinds, full, full_accounts)
         return await self._connection.value(f"SELECT 1 FROM outbox WHERE {condition} LIMIT 1", *parameters) is not None
 
     async def lease(
@@ -151,22 +153,25 @@ class Outbox:
         kinds: Sequence[str],
         per_receiver: int | None = None,
         busy: Mapping[str, int] | None = None,
+        busy_accounts: Mapping[str, int] | None = None,
     ) -> list[Leased]:
         """At most ``limit`` due jobs of these kinds, the longest due first; nobody else gets them until the lease ends.
 
         ``busy`` says how many jobs of each receiver this worker performs already: it gets no more than make up
-        ``per_receiver``. An empty list means that nothing is left for it; a short one does not.
+        ``per_receiver``. ``busy_accounts`` says how many jobs with a receiver it performs for each account, which gets
+        no more of them than it leaves of ``limit``. An empty list means that nothing is left for it; a short one does
+        not.
         """
-        full = [
-            receiver for receiver, count in (busy or {}).items() if per_receiver is not None and count >= per_receiver
-        ]
-        condition, parameters = _due(now, kinds, full)
+        busy, busy_accounts = busy or {}, busy_accounts or {}
+        full = [receiver for receiver, count in busy.items() if per_receiver is not None and count >= per_receiver]
+        full_accounts = [account for account, count in busy_accounts.items() if count >= limit]
+        condition, parameters = _due(now, kinds, full, full_accounts)
         candidates = await self._connection.rows(
-            f"SELECT id, receiver FROM outbox WHERE {condition}"
+            f"SELECT id, receiver, account_sid FROM outbox WHERE {condition}"
             f" ORDER BY due_at, id LIMIT {CANDIDATES} FOR UPDATE SKIP LOCKED",
             *parameters,
         )
-        ids = _chosen(candidates, limit, per_receiver, busy or {})
+        ids = _chosen(candidates, limit, per_receiver, busy, busy_accounts)
         if not ids:
             return []
         until = now + int(lease_s * 1_000_000)
@@ -343,22 +348,38 @@ async def promote(connection: Connection, ended: Iterable[Row]) -> None:
         await connection.execute_many(_PROMOTE, [(key,) for key in keys])
 
 
-def _due(now: int, kinds: Sequence[str], full: Collection[str]) -> tuple[str, tuple[object, ...]]:
+def _due(
+    now: int, kinds: Sequence[str], full: Collection[str], full_accounts: Collection[str]
+) -> tuple[str, tuple[object, ...]]:
     condition = f"state = 'waiting' AND NOT behind AND due_at <= $1 AND kind IN ({numbered(kinds, 2)})"
     if full:
         condition += f" AND (receiver IS NULL OR receiver NOT IN ({numbered(full, 2 + len(kinds))}))"
-    return condition, (now, *kinds, *full)
+    if full_accounts:
+        names = numbered(full_accounts, 2 + len(kinds) + len(full))
+        condition += f" AND (receiver IS NULL OR account_sid IS NULL OR account_sid NOT IN ({names}))"
+    return condition, (now, *kinds, *full, *full_accounts)
 
 
-def _chosen(candidates: Iterable[Row], limit: int, per_receiver: int | None, busy: Mapping[str, int]) -> list[int]:
-    taken = dict(busy)
+def _chosen(
+    candidates: Iterable[Row],
+    limit: int,
+    per_receiver: int | None,
+    busy: Mapping[str, int],
+    busy_accounts: Mapping[str, int],
+) -> list[int]:
+    taken, shares = dict(busy), dict(busy_accounts)
     ids: list[int] = []
-    for id_, receiver in candidates:
+    for id_, receiver, account in candidates:
         if len(ids) >= limit:
             break
         if receiver is not None:
             if per_receiver is not None and taken.get(receiver, 0) >= per_receiver:
                 continue
+            if account is not None:
+                share = shares.get(account, 0)
+                if share >= limit - len(ids):
+                    continue
+                shares[account] = share + 1
             taken[receiver] = taken.get(receiver, 0) + 1
         ids.append(id_)
     return ids
