@@ -138,8 +138,9 @@ def settings() -> str:
 
 
 def errors() -> str:
-    rows = {row.code: row for row in sorted(CATALOGUE, key=lambda row: row.code)}
-    lines = [f"| {row.code} | {row.family.status} | {row.text} | {row.remedy} |" for row in rows.values()]
+    # Some codes stand for several things: a row for each, in the order of the catalogue.
+    rows = sorted(CATALOGUE, key=lambda row: row.code)
+    lines = [f"| {row.code} | {row.family.status} | {row.text} | {row.remedy} |" for row in rows]
     return "\n".join([ERRORS_HEAD.rstrip("\n"), *lines, ""])
 
 

@@ -69,6 +69,8 @@ class Published(NamedTuple):
     body: frozenset[str]
     required: frozenset[str]
     query: frozenset[str]
+    hooks: bool
+    """It obeys ``X-Twilio-Webhook-Enabled``."""
     answers: dict[int, dict[str, Any] | None]
 
     @property
@@ -104,6 +106,7 @@ def operations() -> tuple[Published, ...]:
                     body=frozenset(body.get("properties", {})),
                     required=frozenset(body.get("required", ())),
                     query=frozenset(p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"),
+                    hooks=any(p["name"] == "X-Twilio-Webhook-Enabled" for p in operation.get("parameters", ())),
                     answers={
                         int(status): next((c["schema"] for c in answer.get("content", {}).values()), None)
                         for status, answer in operation["responses"].items()

@@ -121,6 +121,8 @@ def test_jobs_are_listed_newest_first_and_say_nothing_of_what_they_hold(debtor: 
         assert secret not in text
     assert [job["id"] for job in debtor.jobs("--limit", "2")] == [str(newest), str(newest - 1)]
     assert debtor.jobs("--state", "waiting") == debtor.jobs("--kind", "SendPush") == []
+    nothing = run("outbox", "list", "--state", "waiting", "--data", debtor.data)
+    assert (nothing.stdout, nothing.stderr) == ("", "tertulia: there are none\n")
     (job, *_) = debtor.jobs("--kind", "CallWebhook", "--state", "dead")
     assert job["attempts"] == "1"
     assert job["last_error"]

@@ -13,6 +13,7 @@ from tools import owner_demands
 
 from tertulia.server import observe
 from tertulia.server.settable import BOOTSTRAP, KNOWN
+from tertulia.wire import tokens
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -56,6 +57,12 @@ def test_every_setting_has_a_sentence_and_a_unit_in_its_name_if_it_has_one() -> 
     for known in KNOWN.values():
         assert known.description.endswith("."), known.name
         assert known.unit is None or known.name.endswith(suffixes[known.unit]), known.name
+
+
+def test_every_code_of_a_refused_token_can_be_looked_up() -> None:
+    judged = {value for value in vars(tokens).values() if isinstance(value, int) and 20100 < value < 20200}
+    page = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+    assert judged == {int(code) for code in re.findall(r"^\| (201\d\d) \|", page, re.MULTILINE)}
 
 
 def test_metrics_are_named_after_us_and_have_a_sentence() -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tertulia.server.domain.base import Command
+from tertulia.server.domain.conversation_with_participants import CreateConversationWithParticipants
 from tertulia.server.domain.conversations import CreateConversation, DeleteConversation, UpdateConversation
 from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.domain.memberships import UpdateMembership
@@ -135,6 +136,8 @@ async def test_who_always_comes_second_is_told_what_of(world: World) -> None:
         (UpdateConversation, {**here, "friendly_name": "x"}, 50391),
         (UpdateMessage, {**here, "message": message.sid, "body": "x"}, 50514),
         (AddParticipant, {**here, "identity": "ben"}, 50419),
+        (UpdateMembership, {**here, "user": "ana", "notification_level": "muted"}, 50419),
+        (CreateConversationWithParticipants, {"friendly_name": "x"}, 50391),
         (UpdateUser, {"user": "ana", "friendly_name": "x"}, 50213),
         (CreateService, {"friendly_name": "x"}, 20409),
     )

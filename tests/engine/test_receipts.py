@@ -314,7 +314,7 @@ async def test_receipts_go_with_their_service(world: World) -> None:
 async def test_receipts_of_another_account_or_service_or_message_are_absent(sent: Sent) -> None:
     (first, _) = await sent.expect()
     other = await new_sent(sent.world)
-    with refused(50501, 404):
+    with refused(20404, 404):
         await other.report(first.sid, "sent")
     with refused(50500, 404):
         await sent.world.do(
@@ -358,7 +358,7 @@ async def test_what_is_not_his_is_absent_for_whoever_reads(sent: Sent) -> None:
         (stranger, world.service, *here, 50350),
         (world.account, there.service, *here, 50350),
         (world.account, world.service, other.room, sent.message, 50500),
-        (world.account, world.service, other.room, other.message, 50501),
+        (world.account, world.service, other.room, other.message, 20404),
     ):
         with refused(code, 404):
             await reads.one(caller, service, room, message, first.sid)
@@ -370,7 +370,7 @@ async def test_what_is_not_his_is_absent_for_whoever_reads(sent: Sent) -> None:
 async def test_one_is_read_by_its_own_sid_alone(sent: Sent, key: str) -> None:
     await sent.expect()
     await sent.report(0, "sent")
-    with refused(50501, 404):
+    with refused(20404, 404):
         await sent.world.queries.receipts.one(
             sent.world.account,
             sent.world.service,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain import callers
 from tertulia.server.domain.accounts import UpdateAccount
@@ -21,7 +22,6 @@ from tertulia.server.domain.participants import AddParticipant
 from tertulia.server.domain.webhooks import ConfigureHooks
 from tertulia.server.first_start import credentials_of, make_first_account
 from tertulia.server.sealing import Sealer
-from tertulia.server.settings import Bootstrap
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource

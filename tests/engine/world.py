@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.bus.base import Bus, EventPublished, Publication
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import ManualClock
@@ -37,7 +38,7 @@ from tertulia.server.jobs.lifecycle import lifecycle_performers
 from tertulia.server.jobs.worker import Worker
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.sealing import Sealer
-from tertulia.server.settings import Bootstrap, Settings
+from tertulia.server.settings import Settings
 from tertulia.server.storage.database import Database
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.sqlite import SqliteDatabase

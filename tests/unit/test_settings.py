@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.settable import KNOWN
-from tertulia.server.settings import PUBLISHED, Bootstrap, Settings
+from tertulia.server.settings import PUBLISHED, Settings
 from tertulia.server.sources import SettingsError, resolve
 
 KEY = base64.b64encode(bytes(range(32))).decode()

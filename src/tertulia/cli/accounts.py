@@ -30,7 +30,7 @@ def _create(options: argparse.Namespace, resolved: Resolved) -> int:
 
     account = at_installation(resolved, make, writes=True)
     print_one({**_facts(account), "auth_token": auth_token}, as_json=options.json)
-    _say(f"it has no API key yet; `tertulia keys create --account {account.sid}` makes one")
+    _say(f"the account has no API key yet; `tertulia keys create --account {account.sid}` makes one")
     return 0
 
 

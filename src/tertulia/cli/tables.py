@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -22,11 +23,12 @@ def print_one(facts: dict[str, Fact], *, as_json: bool) -> None:
 
 
 def print_all(rows: Sequence[dict[str, Fact]], *, as_json: bool) -> None:
-    """Several alike: a table with a head, or one JSON array. Nothing at all is an empty table."""
+    """Several alike: a table with a head, or one JSON array. An empty table prints nothing, and says so beside."""
     if as_json:
         print(msgspec.json.encode(rows).decode())
         return
     if not rows:
+        print("tertulia: there are none", file=sys.stderr)
         return
     lines = [list(rows[0]), *([fact or "-" for fact in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

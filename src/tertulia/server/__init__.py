@@ -6,7 +6,7 @@
 * ``engine`` — the one path of every write, and what follows from it.
 * ``storage`` — the database: transactions, named queries, migrations.
 * ``domain`` — entities, commands, changes, permissions, errors. Pure.
-* ``settings``, ``observe``, ``clock``, ``sealing`` — leaves that all above ``domain`` may use.
+* ``settings``, ``bootstrap``, ``observe``, ``clock``, ``sealing`` — leaves that all above ``domain`` may use.
 * ``settable``, ``sources`` — what can be set, and where it is read from, for the command line.
 
 ``docs/tour.md`` follows one message through them.

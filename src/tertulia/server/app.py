@@ -23,6 +23,7 @@ from typing import TextIO, TypeVar
 
 from tertulia import __version__
 from tertulia.server import observe, tracing
+from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import Clock, SystemClock
 from tertulia.server.domain import callers
@@ -35,7 +36,7 @@ from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.randomness import Randomness
 from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key_in_file
-from tertulia.server.settings import Bootstrap, Settings, TracesSettings
+from tertulia.server.settings import Settings, TracesSettings
 from tertulia.server.storage import migrate as migrations
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.database import DatabaseTooNew, StorageError

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import Clock
 from tertulia.server.domain import callers
@@ -15,7 +16,6 @@ from tertulia.server.engine.hook_directory import HookDirectory
 from tertulia.server.engine.unit import Policy, Unit
 from tertulia.server.randomness import draw_secret
 from tertulia.server.sealing import Sealer
-from tertulia.server.settings import Bootstrap
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.credentials import Credentials as PushCredentials
 from tertulia.server.storage.database import Database

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-from .settings import ENVIRONMENT_PREFIX, Bootstrap, Settings
+from .bootstrap import Bootstrap
+from .settings import ENVIRONMENT_PREFIX, Settings
 
 
 class Known(Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from tertulia.wire.sids import ACCOUNT, API_KEY, FLOW, SERVICE, is_sid
+from tertulia.wire.sids import FLOW, is_sid
 
 ENVIRONMENT_PREFIX = "TERTULIA_"
 
@@ -275,10 +275,18 @@ class MutationsSettings(Struct, frozen=True):
 class JobsSettings(Struct, frozen=True):
     """What is owed to the outside world: webhooks, push notifications, timers."""
 
-    concurrency: Annotated[int, Meta(description="Jobs performed at a time.", ge=1, le=10_000)] = 64
-    per_receiver: Annotated[int, Meta(description="Of them, how many may call the same receiver.", ge=1, le=10_000)] = (
-        16
-    )
+    concurrency: Annotated[
+        int,
+        Meta(
+            description="Jobs performed at a time. Of those that call somebody, one account has no more than it leaves"
+            " free: half of them, while it is alone.",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 64
+    per_receiver: Annotated[
+        int, Meta(description="Of them, how many may call the same receiver for the same account.", ge=1, le=10_000)
+    ] = 16
     lease_s: Annotated[
         float,
         Meta(
@@ -351,9 +359,17 @@ class OutgoingSettings(Struct, frozen=True):
             " those where clouds hand out credentials, are never called."
         ),
     ] = None
-    concurrency: Annotated[int, Meta(description="Calls that may be under way at a time.", ge=1, le=10_000)] = 100
+    concurrency: Annotated[
+        int,
+        Meta(
+            description="Calls that may be under way at a time. One account has no more than it leaves free: half of"
+            " them, while it is alone.",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 100
     concurrency_per_host: Annotated[
-        int, Meta(description="Calls to one host that may be under way at a time.", ge=1, le=10_000)
+        int, Meta(description="Calls of one account to one host that may be under way at a time.", ge=1, le=10_000)
     ] = 20
     answer_limit_bytes: Annotated[
         int, Meta(description="How much of an answer is read.", ge=1024, le=64 << 20, extra=BYTES)
@@ -476,18 +492,3 @@ class Settings(Struct, frozen=True, kw_only=True):
     seal: SealSettings = SealSettings()
     log: LogSettings = LogSettings()
     traces: TracesSettings = TracesSettings()
-
-
-class Bootstrap(Struct, frozen=True):
-    """What the first start makes, where the environment fixes it; later starts do not look at it."""
-
-    account_sid: Annotated[str | None, Meta(description="SID of the account.", extra={"prefix": ACCOUNT})] = None
-    auth_token: Annotated[str | None, Meta(description="Auth token of the account.", extra=SECRET)] = None
-    api_key_sid: Annotated[str | None, Meta(description="SID of the API key.", extra={"prefix": API_KEY})] = None
-    api_key_secret: Annotated[str | None, Meta(description="Secret of the API key.", extra=SECRET)] = None
-    service_sid: Annotated[str | None, Meta(description="SID of the default service.", extra={"prefix": SERVICE})] = (
-        None
-    )
-
-    def __repr__(self) -> str:
-        return f"Bootstrap({self.account_sid}, ***, {self.api_key_sid}, ***, {self.service_sid})"

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.settable import BOOTSTRAP, KNOWN, SECTIONS, Known
-from tertulia.server.settings import ENVIRONMENT_PREFIX, Bootstrap, Settings
+from tertulia.server.settings import ENVIRONMENT_PREFIX, Settings
 from tertulia.wire.sids import is_sid
 
 FILE_NAME = "tertulia.toml"

@@ -62,6 +62,11 @@ def test_an_operation_takes_the_published_parameters_and_answers_with_the_publis
 
 
 @pytest.mark.parametrize("one", IN_SCOPE, ids=" ".join)
+def test_an_operation_obeys_the_header_about_hooks_where_that_is_published(one: tuple[str, str]) -> None:
+    assert MOUNTED[one].hooks == PUBLISHED[one].hooks
+
+
+@pytest.mark.parametrize("one", IN_SCOPE, ids=" ".join)
 def test_a_view_has_the_published_properties(one: tuple[str, str]) -> None:
     mounted, wanted = MOUNTED[one], PUBLISHED[one].answers[MOUNTED[one].status]
     if wanted is None:

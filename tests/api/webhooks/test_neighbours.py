@@ -122,12 +122,12 @@ async def test_a_neighbours_hook_is_asked_while_hooks_hang(site: Site) -> None:
 
 async def test_what_the_server_does_by_itself_waits_for_no_receiver(site: Site) -> None:
     async with hanging(site):
-        command = CreateConversationWithParticipants
         members = (AddParticipant(service="", conversation="", identity="ben"),)
-        account = callers.account(site.account.account_sid)
-        made = await site.do(command, by=account, participants=members)
+        by = callers.account(site.account.account_sid)
+        made = await site.do(CreateConversationWithParticipants, by=by, participants=members)
         working = asyncio.create_task(site.settle())
         async with asyncio.timeout(3):
-            while (await site.account.get(f"/Conversations/{made.sid}"))["state"] != ConversationState.ACTIVE:
-                await asyncio.sleep(0.01)
+            path = f"/Conversations/{made.sid}"
+            while (await site.account.get(path))["state"] != ConversationState.ACTIVE:  # noqa: ASYNC110 (has no event)
+                await asyncio.sleep(0)
     await working

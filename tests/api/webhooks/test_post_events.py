@@ -112,6 +112,17 @@ async def test_a_request_by_rest_is_told_only_when_it_asks_for_it(site: Site) ->
     assert await site.settle() == 0
 
 
+async def test_the_header_is_ignored_where_it_is_not_published(site: Site) -> None:
+    await site.hooks("onParticipantRemove", "onParticipantRemoved", "onParticipantUpdated", pre="/pre", post="/post")
+    room = await site.room("ana")
+    path = f"/Users/ana/Conversations/{room}"
+    await site.account.post(path, {"LastReadTimestamp": "2026-01-01T00:00:00Z"}, headers=HOOKS_ON)
+    await site.account.post(path, {"NotificationLevel": "muted"}, headers=HOOKS_ON)
+    await site.account.ask("DELETE", path, headers=HOOKS_ON)
+    await site.settle()
+    assert site.receiver.told == []
+
+
 async def test_events_that_are_not_among_the_filters_are_not_told(site: Site) -> None:
     await site.hooks("onMessageRemoved", post="/post")
     room = await site.room("ana")

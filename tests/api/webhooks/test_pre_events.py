@@ -145,6 +145,7 @@ async def test_an_event_that_lets_nothing_be_replaced_passes_unchanged(asked: Si
         ({"author": "x" * 257}, 50310),
         ({"body": 7}, 20001),
         ({"author": None}, 20001),
+        ({"body": "a\0b"}, 20001),
     ],
 )
 async def test_what_a_hook_puts_in_is_checked_as_everything(asked: Site, said: object, code: int) -> None:

@@ -223,6 +223,38 @@ def test_an_answer_is_read_up_to_the_limit_and_its_status_counts(run: Run) -> No
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("crumb", "beginning", "status"),
+    [
+        (b"1\r\nx\r\n", b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n", 500),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"", None),
+    ],
+    ids=["chunks of a byte", "informational answers"],
+)
+def test_a_receiver_that_sends_crumbs_for_ever_does_not_keep_us_busy(
+    run: Run, crumb: bytes, beginning: bytes, status: int | None
+) -> None:
+    """Each costs us as much as a packet: a few such receivers would stop the whole server for seconds."""
+
+    async def story() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.say(beginning)
+            while True:  # ends because the caller leaves
+                await peer.say(crumb * 1000)
+
+        async with receiver(script) as place, calling() as outgoing:
+            if status is None:
+                assert (await failure_of(outgoing, call_to(place.url))).kind is FailureKind.BROKEN
+            else:
+                answer = await outgoing.call(call_to(place.url))
+                assert (answer.status, answer.is_truncated) == (status, True)
+                assert len(answer.body) < 2_000
+            await place.rest()
+
+    run(story)
+
+
 def test_a_big_answer_arrives_whole_however_it_is_cut(run: Run) -> None:
     async def story() -> None:
         body = bytes(range(256)) * 8192

@@ -11,6 +11,7 @@ import pytest
 
 from tertulia.server import observe
 from tertulia.server.outgoing import FailureKind
+from tertulia.server.outgoing.resolving import LOOK_UPS_AT_ONCE
 from tertulia.server.settings import OutgoingSettings, Settings
 from tests.contract.outgoing.receivers import (
     OK,
@@ -109,6 +110,25 @@ def test_a_silent_name_server_ends_a_call(run: Run) -> None:
             assert failed.kind is FailureKind.CONNECT_TIMEOUT
             failed = await failure_of(outgoing, call_to("http://slow.example/hook", total_s=SHORT_S))
             assert failed.kind is FailureKind.TOTAL_TIMEOUT
+
+    run(story)
+
+
+def test_an_account_whose_name_servers_are_silent_leaves_look_ups_to_others(run: Run) -> None:
+    """They go on after the calls: the system's look-up cannot be broken off."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        if host == "slow.example":
+            await asyncio.Event().wait()
+        return ["127.0.0.1"]
+
+    async def story() -> None:
+        async with receiver(answering(OK)) as place, calling(resolve=resolve) as outgoing:
+            slow = call_to("http://slow.example/hook", total_s=SHORT_S / 5, account_sid="AC1")
+            kinds = {(await failure_of(outgoing, slow)).kind for _ in range(LOOK_UPS_AT_ONCE)}
+            assert kinds == {FailureKind.TOTAL_TIMEOUT, FailureKind.UNRESOLVABLE}
+            other = place.url.replace("127.0.0.1", "other.example")
+            assert (await outgoing.call(call_to(other, account_sid="AC2"))).status == 200
 
     run(story)
 

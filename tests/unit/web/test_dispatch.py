@@ -43,7 +43,7 @@ def echo(call: Call, body: str) -> Echo:
     return Echo(call.path, body, call.root, call.service_sid, caller.hooks, caller.author, caller.mutation_id)
 
 
-@REST.operation("POST", "/Echo/{word}", Wish, status=201, scopes=BOTH)
+@REST.operation("POST", "/Echo/{word}", Wish, status=201, scopes=BOTH, hooks=True)
 @CLIENT.operation("POST", "/Client/v2/Echo/{word}", Wish, body="json")
 async def post_echo(call: Call, form: Wish) -> Echo:
     return echo(call, form.body)

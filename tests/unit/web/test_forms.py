@@ -98,6 +98,19 @@ def test_what_does_not_fit_is_named_and_not_repeated(text: str) -> None:
     assert "perhaps" not in caught.value.message and "many" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Enabled=perhaps", "Invalid parameter Enabled: Expected true or false"),
+        ("Count=many", "Invalid parameter Count: Expected a whole number"),
+    ],
+)
+def test_what_would_fit_is_said_in_words(text: str, sentence: str) -> None:
+    with pytest.raises(TertuliaError) as caught:
+        read(f"FriendlyName=a&{text}")
+    assert caught.value.message == sentence
+
+
 def test_a_query_is_read_alike() -> None:
     assert READER.of_query({"FriendlyName": ["a"], "State": ["CLOSED"], "Filters": ["x", "y"]}) == Wish(
         friendly_name="a", state="closed", filters=["x", "y"]

@@ -122,10 +122,6 @@ ACCOUNT_SUSPENDED = Row(
     20005, Forbidden, "Account is suspended", "Ask who runs the installation: `tertulia accounts reinstate`."
 )
 ACCESS_DENIED = Row(20006, Forbidden, "Access denied", "This is not open to clients.")
-TOKEN_EXPIRED = Row(20104, Unauthenticated, "Access Token expired", "Fetch a new token and update the client with it.")
-TOKEN_REFUSED = Row(
-    20101, Unauthenticated, "Invalid Access Token", "Send a token signed with a live API key of the account."
-)
 SERVICE_NOT_PERMITTED = Row(
     20403,
     Forbidden,
@@ -133,6 +129,7 @@ SERVICE_NOT_PERMITTED = Row(
     "Mint the token for a service of the account.",
 )
 RESOURCE_NOT_FOUND = Row(20404, NotFound, "The requested resource was not found", "Check the URL.", addressed=True)
+RECEIPT_NOT_FOUND = Row(20404, NotFound, "Delivery receipt not found", "Check the SID.", addressed=True)
 CONTENT_UNKNOWN = Row(20404, NotFound, "Content not found", "Name a content template of the account.")
 CONFLICT = Row(20409, Conflict, "Conflicting modification", "Read and repeat.")
 STATE_FORBIDS = Row(20409, Conflict, "The state of the resource does not allow this", "See the message.")
@@ -144,6 +141,20 @@ INTERNAL = Row(20500, Internal, "Internal server error", "Report it with the req
 UNAVAILABLE = Row(20503, Unavailable, "The service is unavailable for the moment", "Repeat the request.")
 
 TOO_MANY_SESSIONS = Row(51202, TooMany, "Too many requests", "Clients come back by themselves; see limits.connections.")
+
+# Access tokens are judged by ``wire.tokens``, which knows no catalogue; these rows are for who looks a code up.
+for _code, _text, _remedy in (
+    (20101, "Access token is missing or unreadable", "Send the token as it was minted."),
+    (20102, "Access token has a header of another kind", "HS256, HS384 or HS512; cty `twilio-fpa;v=1` or none."),
+    (20103, "Access token is of no live API key", "Sign with an API key of the account; `tertulia keys list`."),
+    (20104, "Access token has expired", "Fetch a new token and update the client with it."),
+    (20105, "Access token is not valid yet", "Set the clock of the machine that signs; 30 seconds are forgiven."),
+    (20106, "Access token lacks an identity or a chat grant", "Add both; an identity that users may have."),
+    (20107, "Access token has a wrong signature", "Sign with the secret of the API key that `iss` names."),
+    (20156, "Access token has no usable expiry, or lives too short", "At least 180 seconds: tokens.min_ttl_s."),
+    (20157, "Access token lives too long", "At most 24 hours: tokens.max_ttl_s."),
+):
+    Row(_code, Unauthenticated, _text, _remedy)
 
 # Services, users, roles
 NAME_MISSING = Row(50000, InvalidRequest, "FriendlyName is missing", "Send FriendlyName.")
@@ -357,7 +368,6 @@ VARIABLE_VALUE = Row(
 CHANNEL_METADATA_NOT_FOUND = Row(
     50530, NotFound, "No channel metadata for this message", "Only channels that give metadata have it."
 )
-RECEIPT_NOT_FOUND = Row(50501, NotFound, "Delivery receipt not found", "Check the SID.", addressed=True)
 
 # Sync
 SYNC_TOO_MANY = Row(54009, TooMany, "Rate limit exceeded", "Wait and repeat; the official SDK does by itself.")

@@ -13,9 +13,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def receiver(self) -> str | None:
-        """Who is called: an account's host, a push service. A slow one keeps no more than its share of the workers busy.
+        """Who is called: an account's host, a push service. A slow one keeps no more than its share of workers busy.
 
-        What calls somebody has one: all of an account together leave as much of the workers free as they take.
+        What calls somebody has one: all of an account together leave as many workers free as they take.
         """
         return None
 

@@ -84,6 +84,8 @@ class PreHooks:
 def _replacement(field: str, value: Any) -> str | None:
     """A text, or None where that clears something; attributes may also come as the object itself."""
     if isinstance(value, str) or (value is None and field in NULLABLE):
+        if value is not None and "\0" in value:
+            raise BAD_PARAMETER(f"The webhook's {field} contains a NUL character")
         return value
     if field == "attributes" and isinstance(value, dict):
         return msgspec.json.encode(value).decode()

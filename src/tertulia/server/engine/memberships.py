@@ -16,6 +16,7 @@ from .scenes import MembershipScene, on_membership
 from .unit import Unit
 
 
+# Nobody is asked before: nothing that onParticipantUpdate tells would change but the date (UNVERIFIED, semantics 1.4).
 @handles(
     UpdateMembership,
     on=on_membership,
@@ -40,7 +41,7 @@ async def _unread(unit: Unit, participant: Participant) -> int | None:
     return await unit.memberships.unread(participant.conversation_sid, participant.last_read_index)
 
 
-@handles(LeaveConversation, on=on_membership, pre_hook="onParticipantRemove", for_clients=False)
+@handles(LeaveConversation, on=on_membership, for_clients=False)
 async def leave_conversation(unit: Unit, command: LeaveConversation, scene: MembershipScene) -> None:
     scene.conversation.require_set_up()
     await remove_from(unit, scene.conversation, scene.participant)

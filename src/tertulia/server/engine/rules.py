@@ -120,7 +120,9 @@ def unmet(needs: tuple[Need, ...], caller: Caller, command: Command[Any], scene:
 
 
 _CONFLICTS: Final = {
+    "conversation_with_participants": CONVERSATION_CONFLICT,
     "conversations": CONVERSATION_CONFLICT,
+    "memberships": PARTICIPANT_CONFLICT,
     "messages": MESSAGE_CONFLICT,
     "participants": PARTICIPANT_CONFLICT,
     "users": USER_CONFLICT,

@@ -2,8 +2,8 @@
 
 Lease, perform, settle: a transaction before, a transaction after, none in between. What is performed at a time is
 bounded, in all, per receiver, and per account: no account has more calls under way than places are left, so some are
-always left to others, and to what the server does by itself. A time limit ends an attempt well before its lease, so a late call cannot pass the
-one that follows it.
+always left to others, and to what the server does by itself. A time limit ends an attempt well before its lease, so a
+late call cannot pass the one that follows it.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """In the order received, names in lower case."""
     body: bytes
     is_truncated: bool = False
-    """Whether the body went on beyond the limit; ``body`` is then its beginning."""
+    """Whether the body went on beyond the limit, or came in crumbs; ``body`` is then its beginning."""
 
     def header(self, name: str) -> str | None:
         """The first header of that name (lower case)."""

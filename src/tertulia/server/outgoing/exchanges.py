@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import h11
 
@@ -12,6 +14,13 @@ from tertulia.server.outgoing.targets import Target
 
 HEAD_LIMIT_BYTES = 64 << 10
 """Largest head of an answer, and largest line between chunks."""
+MOST_INFORMATIONAL: Final = 20
+"""Answers before the answer; nobody needs more than one or two."""
+MOST_CRUMBS: Final = 1_000
+"""Chunks of a body that are smaller than ``CRUMB_BYTES``: each costs as much work as a whole packet."""
+CRUMB_BYTES: Final = 256
+TURN: Final = 32
+"""Pieces of an answer that are read before others have their turn: a receiver must not stop the server by sending."""
 
 
 class Connection:
@@ -33,7 +42,8 @@ class Connection:
     async def exchange(self, call: Call, target: Target, limit: int, on_head: Callable[[int], None]) -> Answer:
         """The answer, its body read up to ``limit`` bytes; ``on_head`` hears the status when the head has arrived.
 
-        Raises ``NoAnswer``. Keeps the limit of silence, not that of the total time.
+        A body that comes in a thousand crumbs is read no further, as one that is too long. Raises ``NoAnswer``. Keeps
+        the limit of silence, not that of the total time.
         """
         try:
             await self._stream.write(self._request(call, target), call.read_s)
@@ -53,21 +63,29 @@ class Connection:
 
     async def _answer(self, call: Call, limit: int, on_head: Callable[[int], None]) -> Answer:
         head = await self._event(call.read_s)
+        informational = 0
         while not isinstance(head, h11.Response):  # informational: another one follows
+            informational += 1
+            if informational > MOST_INFORMATIONAL:
+                raise broken()
             head = await self._event(call.read_s)
         on_head(head.status_code)
-        body = bytearray()
+        body, pieces, is_whole = bytearray(), 0, True
         while isinstance(event := await self._event(call.read_s), h11.Data):
             body += event.data
-            if len(body) > limit:
+            pieces += 1
+            if len(body) > limit or pieces > MOST_CRUMBS + len(body) // CRUMB_BYTES:
+                is_whole = False
                 break
+            if pieces % TURN == 0:
+                await asyncio.sleep(0)
         else:
             self._prepare_for_next()
         return Answer(
             status=head.status_code,
             headers=tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers),
             body=bytes(body[:limit]),
-            is_truncated=len(body) > limit,
+            is_truncated=not is_whole,
         )
 
     async def _event(self, silence_s: float) -> h11.Event:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from tertulia.server.outgoing.addresses import callable_among
 from tertulia.server.outgoing.calls import FailureKind, NoAnswer
-from tertulia.server.outgoing.resolving import Resolve
+from tertulia.server.outgoing.resolving import LookUps, Resolve
 from tertulia.server.outgoing.streams import Stream, connect
 from tertulia.server.outgoing.targets import Target
 
@@ -26,15 +26,15 @@ class Opener:
     """Makes connections to receivers, as far as they may be called."""
 
     def __init__(self, resolve: Resolve, tls: ssl.SSLContext, *, allow_private: bool) -> None:
-        self._resolve = resolve
+        self._look_ups = LookUps(resolve)
         self._tls = tls
         self._allow_private = allow_private
 
-    async def open(self, target: Target, limit_s: float) -> Stream:
+    async def open(self, target: Target, limit_s: float, account: str | None) -> Stream:
         """A connection, TLS included, within this time; raises ``NoAnswer``."""
         try:
             async with asyncio.timeout(limit_s):
-                addresses = await self._addresses(target.host, target.port)
+                addresses = await self._addresses(target.host, target.port, account)
                 stream = await first_of(addresses, lambda address: connect(address, target.port))
                 if target.scheme == "https":
                     await stream.start_tls(self._tls, target.host)
@@ -45,9 +45,9 @@ class Opener:
             detail = os.strerror(error.errno) if error.errno else "no connection"
             raise NoAnswer(FailureKind.CONNECT_FAILED, detail) from None
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def _addresses(self, host: str, port: int, account: str | None) -> list[str]:
         try:
-            found = await self._resolve(host, port)
+            found = await self._look_ups.addresses(host, port, account)
             allowed = callable_among(found, allow_private=self._allow_private)
         except (OSError, ValueError):
             found = allowed = []

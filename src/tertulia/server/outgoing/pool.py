@@ -37,7 +37,7 @@ class Pool:
         place = (target.scheme, target.host, target.port)
         connection = self._taken(place)
         if connection is None:
-            connection = Connection(await self._opener.open(target, call.connect_s))
+            connection = Connection(await self._opener.open(target, call.connect_s, call.account_sid))
         self._in_use.add(connection)
         try:
             answer = await connection.exchange(call, target, limit, on_head)

@@ -16,6 +16,35 @@ LOOK_UPS_AT_ONCE = 32
 _threads = threading.BoundedSemaphore(LOOK_UPS_AT_ONCE)
 
 
+class LookUps:
+    """Look-ups under way: no account has more of them than it leaves free, however long its name servers are silent.
+
+    A look-up goes on, and counts, when nobody waits for it any more: it cannot be broken off.
+    """
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._under_way: dict[asyncio.Task[list[str]], str | None] = {}
+
+    async def addresses(self, host: str, port: int, account: str | None) -> list[str]:
+        """As the resolver says; raises ``OSError`` as it does, and when the account has its share."""
+        count = sum(1 for one in self._under_way.values() if one == account)
+        if account is not None and count >= LOOK_UPS_AT_ONCE - len(self._under_way):
+            raise OSError("too many names are being looked up for this account")
+        task = asyncio.ensure_future(self._ask(host, port))
+        self._under_way[task] = account
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def _ask(self, host: str, port: int) -> list[str]:
+        return await self._resolve(host, port)
+
+    def _ended(self, task: asyncio.Task[list[str]]) -> None:
+        del self._under_way[task]
+        if not task.cancelled():
+            task.exception()  # seen, though nobody may be waiting
+
+
 async def look_up(host: str, port: int) -> list[str]:
     """The addresses of a host, as the operating system knows them; raises ``OSError``.
 

@@ -54,7 +54,7 @@ class ConversationWithParticipantsForm(ConversationForm, frozen=True, kw_only=Tr
 
 
 @OPERATIONS.operation(
-    "POST", "/ConversationWithParticipants", ConversationWithParticipantsForm, status=201, scopes=BOTH
+    "POST", "/ConversationWithParticipants", ConversationWithParticipantsForm, status=201, scopes=BOTH, hooks=True
 )
 async def create_conversation_with_participants(call: Call, form: ConversationWithParticipantsForm) -> ConversationView:
     """Make a conversation of these people; they are let in a moment later, all at once."""

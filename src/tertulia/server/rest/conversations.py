@@ -146,7 +146,7 @@ class ListConversations(PageQuery, frozen=True, kw_only=True):
     state: State | UnsetType = UNSET
 
 
-@OPERATIONS.operation("POST", "/Conversations", ConversationForm, status=201, scopes=BOTH)
+@OPERATIONS.operation("POST", "/Conversations", ConversationForm, status=201, scopes=BOTH, hooks=True)
 async def create_conversation(call: Call, form: ConversationForm) -> ConversationView:
     """Make a conversation."""
     wish = domain.CreateConversation(service=call.service_sid, **msgspec.structs.asdict(form.fields()))
@@ -172,7 +172,7 @@ async def fetch_conversation(call: Call) -> ConversationView:
     return ConversationView.of(found, call.root)
 
 
-@OPERATIONS.operation("POST", "/Conversations/{conversation}", ConversationForm, scopes=BOTH)
+@OPERATIONS.operation("POST", "/Conversations/{conversation}", ConversationForm, scopes=BOTH, hooks=True)
 async def update_conversation(call: Call, form: ConversationForm) -> ConversationView:
     """Change a conversation; a closed one stays as it is."""
     wish = domain.UpdateConversation(
@@ -183,7 +183,7 @@ async def update_conversation(call: Call, form: ConversationForm) -> Conversatio
     return ConversationView.of(await call.execute(wish), call.root)
 
 
-@OPERATIONS.operation("DELETE", "/Conversations/{conversation}", status=204, scopes=BOTH)
+@OPERATIONS.operation("DELETE", "/Conversations/{conversation}", status=204, scopes=BOTH, hooks=True)
 async def delete_conversation(call: Call) -> None:
     """Remove a conversation with its messages and participants."""
     await call.execute(

@@ -117,7 +117,9 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
     order: Annotated[Folded, one_of(ASCENDING, DESCENDING)] | UnsetType = UNSET
 
 
-@OPERATIONS.operation("POST", "/Conversations/{conversation}/Messages", CreateMessage, status=201, scopes=BOTH)
+@OPERATIONS.operation(
+    "POST", "/Conversations/{conversation}/Messages", CreateMessage, status=201, scopes=BOTH, hooks=True
+)
 async def create_message(call: Call, form: CreateMessage) -> MessageView:
     """Add a message at the end of a conversation; its author is ``system`` unless named."""
     message = await call.execute(
@@ -160,7 +162,9 @@ async def fetch_message(call: Call) -> MessageView:
     return _view(await _found(call), call)
 
 
-@OPERATIONS.operation("POST", "/Conversations/{conversation}/Messages/{message}", UpdateMessage, scopes=BOTH)
+@OPERATIONS.operation(
+    "POST", "/Conversations/{conversation}/Messages/{message}", UpdateMessage, scopes=BOTH, hooks=True
+)
 async def update_message(call: Call, form: UpdateMessage) -> MessageView:
     """Change a message; its index stays."""
     message = await call.execute(
@@ -179,7 +183,7 @@ async def update_message(call: Call, form: UpdateMessage) -> MessageView:
     return _view(message, call)
 
 
-@OPERATIONS.operation("DELETE", "/Conversations/{conversation}/Messages/{message}", status=204, scopes=BOTH)
+@OPERATIONS.operation("DELETE", "/Conversations/{conversation}/Messages/{message}", status=204, scopes=BOTH, hooks=True)
 async def delete_message(call: Call) -> None:
     """Remove a message; its index stays a hole."""
     path = call.path

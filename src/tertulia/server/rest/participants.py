@@ -84,7 +84,9 @@ class UpdateParticipant(Form, frozen=True, kw_only=True):
     date_updated: str | UnsetType = UNSET
 
 
-@OPERATIONS.operation("POST", "/Conversations/{conversation}/Participants", CreateParticipant, status=201, scopes=BOTH)
+@OPERATIONS.operation(
+    "POST", "/Conversations/{conversation}/Participants", CreateParticipant, status=201, scopes=BOTH, hooks=True
+)
 async def create_participant(call: Call, form: CreateParticipant) -> ParticipantView:
     """Add a chat user, somebody on a channel, or a member of a group text."""
     participant = await call.execute(
@@ -121,7 +123,7 @@ async def fetch_participant(call: Call) -> ParticipantView:
 
 
 @OPERATIONS.operation(
-    "POST", "/Conversations/{conversation}/Participants/{participant}", UpdateParticipant, scopes=BOTH
+    "POST", "/Conversations/{conversation}/Participants/{participant}", UpdateParticipant, scopes=BOTH, hooks=True
 )
 async def update_participant(call: Call, form: UpdateParticipant) -> ParticipantView:
     """Change a participant: attributes, role, addresses, read horizon."""
@@ -144,7 +146,9 @@ async def update_participant(call: Call, form: UpdateParticipant) -> Participant
     return ParticipantView.of(participant, call)
 
 
-@OPERATIONS.operation("DELETE", "/Conversations/{conversation}/Participants/{participant}", status=204, scopes=BOTH)
+@OPERATIONS.operation(
+    "DELETE", "/Conversations/{conversation}/Participants/{participant}", status=204, scopes=BOTH, hooks=True
+)
 async def delete_participant(call: Call) -> None:
     """Remove a participant; what he wrote stays."""
     path = call.path

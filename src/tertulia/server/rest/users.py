@@ -77,7 +77,7 @@ class UpdateUser(Form, frozen=True, kw_only=True):
     role_sid: str | UnsetType = UNSET
 
 
-@OPERATIONS.operation("POST", "/Users", CreateUser, status=201, scopes=BOTH)
+@OPERATIONS.operation("POST", "/Users", CreateUser, status=201, scopes=BOTH, hooks=True)
 async def create_user(call: Call, form: CreateUser) -> UserView:
     """Make a user."""
     user = await call.execute(
@@ -107,7 +107,7 @@ async def fetch_user(call: Call) -> UserView:
     return UserView.of(await call.queries.user(call.service_sid, call.path["user"]), call.root)
 
 
-@OPERATIONS.operation("POST", "/Users/{user}", UpdateUser, scopes=BOTH)
+@OPERATIONS.operation("POST", "/Users/{user}", UpdateUser, scopes=BOTH, hooks=True)
 async def update_user(call: Call, form: UpdateUser) -> UserView:
     """Change a user's name, attributes or role."""
     user = await call.execute(
@@ -122,7 +122,7 @@ async def update_user(call: Call, form: UpdateUser) -> UserView:
     return UserView.of(user, call.root)
 
 
-@OPERATIONS.operation("DELETE", "/Users/{user}", status=204, scopes=BOTH)
+@OPERATIONS.operation("DELETE", "/Users/{user}", status=204, scopes=BOTH, hooks=True)
 async def delete_user(call: Call) -> None:
     """Remove a user from the service and from every conversation."""
     await call.execute(domain.DeleteUser(service=call.service_sid, user=call.path["user"]))

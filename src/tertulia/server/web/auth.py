@@ -30,7 +30,7 @@ from tertulia.wire.tokens import Claims, TokenRefused, TokenRules, key_named_by,
 _TOKENS_REMEMBERED: Final = 10_000
 
 
-async def basic(identities: Identities, authorization: str | None, *, hooks: bool) -> Caller:
+async def basic(identities: Identities, authorization: str | None) -> Caller:
     """The account that ``Authorization: Basic`` speaks for; raises 20003 when it speaks for none."""
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
@@ -42,7 +42,7 @@ async def basic(identities: Identities, authorization: str | None, *, hooks: boo
     account_sid = await identities.account_of(user, password) if separator else None
     if account_sid is None:
         raise UNAUTHENTICATED()
-    return account(account_sid, hooks=hooks)
+    return account(account_sid)
 
 
 class _Good(msgspec.Struct, frozen=True):

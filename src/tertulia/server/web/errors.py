@@ -28,12 +28,12 @@ def known(error: Exception, request_id: str) -> TertuliaError:
     return INTERNAL(f"Internal server error, reference {request_id}")
 
 
-def rest_failure(error: TertuliaError, path: str) -> Reply:
+def rest_failure(error: TertuliaError, method: str, path: str) -> Reply:
     """As account holders read it: what the URL names and is not there is 20404, with the path (rest 1.5)."""
     if error.status == 404 and error.addressed:
         return error_reply(404, RESOURCE_NOT_FOUND.code, f"{_resource(path)} was not found")
     if error.status == 405:
-        return error_reply(405, error.code, f"{_resource(path)} does not support the attempted HTTP method")
+        return error_reply(405, error.code, f"{_resource(path)} does not support the attempted HTTP method {method}")
     if error.status == 401:
         reply = error_reply(401, error.code, error.message)
         return Reply(reply.status, reply.body, _BASIC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Protocol
 
-from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.callers import Caller, account
 from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.engine.identities import Identities
 from tertulia.wire.requests import Reply, Request
@@ -50,19 +50,19 @@ class RestFace:
         self._identities = identities
 
     async def caller(self, request: Request) -> Caller:
-        headers = request.headers
-        # Absent means no hooks for what account holders do (rest 1.3).
-        hooks = headers.get(_HOOKS, "").strip().lower() == "true"
-        return await basic(self._identities, headers.get("authorization"), hooks=hooks)
+        return await basic(self._identities, request.headers.get("authorization"))
 
     async def enter(self, call: Call) -> None:
+        # Absent means no hooks for what account holders do, and not every operation asks (rest 1.3).
+        if call.operation.hooks and call.request.headers.get(_HOOKS, "").strip().lower() == "true":
+            call.caller = account(call.caller.account_sid, hooks=True)
         if call.operation.is_long:
             call.service_sid = (await call.queries.service(call.caller, call.path["service"])).sid
         elif call.operation.in_service:
             call.service_sid = (await call.queries.account(call.caller)).default_service_sid
 
     def failure(self, error: TertuliaError, request: Request) -> Reply:
-        return rest_failure(error, request.path)
+        return rest_failure(error, request.method, request.path)
 
 
 class ClientFace:

@@ -133,8 +133,15 @@ def _kind(type_: inspect.Type) -> int:
     return _ONE
 
 
+_IN_WORDS: Final = re.compile(r"Expected `(int|bool)(?: \| null)?`, got `\w+`")
+_WORDS: Final = {"int": "Expected a whole number", "bool": "Expected true or false"}
+"""Who sent a form does not know our types."""
+
+
 def _unfit(error: Exception) -> TertuliaError:
     """20001 that says where and why, never which value was sent."""
     why, _, where = str(error).partition(" - at `$")
+    if (match := _IN_WORDS.fullmatch(why)) is not None:
+        why = _WORDS[match.group(1)]
     name = where.rstrip("`").lstrip(".")
     return BAD_PARAMETER(f"Invalid parameter {name}: {why}" if name else f"Invalid parameters: {why}")

@@ -65,6 +65,8 @@ class Operation(msgspec.Struct, frozen=True):
     prefix: str = ""
     in_service: bool = False
     """It works in one service: the one its path names, else the account's default."""
+    hooks: bool = False
+    """An account holder may ask for hooks with ``X-Twilio-Webhook-Enabled`` (rest 1.3)."""
     is_long: bool = False
     """It is the form of the path that names the service."""
 
@@ -102,6 +104,7 @@ class Operations:
         status: int = 200,
         query: type[msgspec.Struct] | None = None,
         scopes: Scopes = ONE,
+        hooks: bool = False,
         body: BodyKind = "form",
         name: str | None = None,
     ) -> Callable[[Callable[[Call, S], Awaitable[R]]], Callable[[Call, S], Awaitable[R]]]: ...
@@ -116,6 +119,7 @@ class Operations:
         status: int = 200,
         query: type[msgspec.Struct] | None = None,
         scopes: Scopes = ONE,
+        hooks: bool = False,
         body: BodyKind = "form",
         name: str | None = None,
     ) -> Callable[[Callable[[Call], Awaitable[R]]], Callable[[Call], Awaitable[R]]]: ...
@@ -129,6 +133,7 @@ class Operations:
         status: int = 200,
         query: type[msgspec.Struct] | None = None,
         scopes: Scopes = ONE,
+        hooks: bool = False,
         body: BodyKind = "form",
         name: str | None = None,
     ) -> Callable[[Handler], Handler]:
@@ -156,6 +161,7 @@ class Operations:
                         answer=None if answer is type(None) else answer,
                         prefix=self.prefix,
                         in_service=scopes is BOTH,
+                        hooks=hooks,
                         is_long=is_long,
                     )
                 )
