@@ -105,6 +105,17 @@ def test_lists_have_all_and_no_secret(server: Server) -> None:
             assert secret not in accounts + keys
 
 
+def test_a_name_cannot_command_a_terminal(server: Server) -> None:
+    name = "a\n\x1b[31mred \u202eé"
+    made = printed("accounts", "create", name, "--data", server.data)
+    listed = printed("accounts", "list", "--data", server.data)
+    for text in (made, listed):
+        assert r"a\n\x1b[31mred \u202eé" in text
+    assert name in [
+        one["friendly_name"] for one in json.loads(printed("accounts", "list", "--json", "--data", server.data))
+    ]
+
+
 def test_env_and_token_take_the_account_or_the_key_that_is_named(server: Server) -> None:
     new, first = made(server, "chosen"), server.credentials()
     second = told(server, "keys", "create", "second", "--account", new["account_sid"])

@@ -151,7 +151,10 @@ def test_purged_jobs_are_gone(debtor: Debtor) -> None:
     newest, middle, oldest = debtor.dead()
     assert printed("outbox", "purge", middle, "--data", debtor.data) == "1 job purged\n"
     assert debtor.dead() == [newest, oldest]
-    assert printed("outbox", "purge", "--dead", "--older-than-days", "1", "--data", debtor.data) == "0 jobs purged\n"
+    for days in ("1", str((1 << 63) - 1)):
+        assert (
+            printed("outbox", "purge", "--dead", "--older-than-days", days, "--data", debtor.data) == "0 jobs purged\n"
+        )
     assert printed("outbox", "purge", "--dead", "--data", debtor.data) == "2 jobs purged\n"
     assert debtor.jobs() == []
 

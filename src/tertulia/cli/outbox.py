@@ -17,6 +17,7 @@ from tertulia.server.storage.outbox_entries import OutboxEntries, OutboxEntry
 BITE = 200
 """Jobs of one transaction: the server waits while we write."""
 MOST_DEAD = 1_000_000
+MOST_DAYS = 36_500
 DAY_US = 24 * 3600 * 1_000_000
 
 
@@ -58,7 +59,7 @@ def _purge(options: argparse.Namespace, resolved: Resolved) -> int:
 
     async def purge(installation: app.Installation) -> tuple[int, int]:
         days = options.older_than_days
-        before = None if days is None else installation.clock.now() - days * DAY_US
+        before = None if days is None else installation.clock.now() - min(days, MOST_DAYS) * DAY_US
         ids = sorted(set(options.ids)) or await _dead(installation, before=before)
         count = 0
         for bite in _bites(ids):

@@ -19,7 +19,7 @@ def print_one(facts: dict[str, Fact], *, as_json: bool) -> None:
         return
     width = max(map(len, facts))
     for name, fact in facts.items():
-        print(f"{name:<{width}}  {fact or '-'}")
+        print(f"{name:<{width}}  {_shown(fact)}")
 
 
 def print_all(rows: Sequence[dict[str, Fact]], *, as_json: bool) -> None:
@@ -30,10 +30,17 @@ def print_all(rows: Sequence[dict[str, Fact]], *, as_json: bool) -> None:
     if not rows:
         print("tertulia: there are none", file=sys.stderr)
         return
-    lines = [list(rows[0]), *([fact or "-" for fact in row.values()] for row in rows)]
+    lines = [list(rows[0]), *(list(map(_shown, row.values())) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _shown(fact: Fact) -> str:
+    """In one line, and without anything that a terminal would obey: names are what somebody chose."""
+    if not fact:
+        return "-"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fact)
 
 
 def time_of(microseconds: int | None) -> Fact:

@@ -44,7 +44,7 @@ class HookDirectory:
         """The hooks of a service, remembered or read."""
         key = (account_sid, service_sid)
         known = self._known.get(key)
-        if known is not None and self._clock.now() < known[1]:
+        if known is not None and 0 < known[1] - self._clock.now() <= REMEMBERED_US:
             return known[0]
         changes = self._changes
         account, service = await webhooks.settings_of_both(account_sid, service_sid)

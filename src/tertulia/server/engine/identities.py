@@ -53,7 +53,8 @@ class Identities:
         remembered = self._remembered
         known = remembered.get(sid)
         now = self._clock.now()
-        if known is not None and now < known.until:
+        # Not by a clock that was set back either: a revoked key must not live as long.
+        if known is not None and 0 < known.until - now <= self._believed_us:
             return known.key
         found = await self._find(sid)
         if len(remembered) > 10_000:
