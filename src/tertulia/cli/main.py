@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(importlib.import_module(f"tertulia.cli.{options.command}").run(options))
+        code = int(importlib.import_module(f"tertulia.cli.{options.command}").run(options))
+        sys.stdout.flush()  # here, or a reader that has left is noticed when nobody can catch it any more
+        return code
     except (CommandFailed, SettingsError) as error:
         print(f"tertulia: {error}", file=sys.stderr)
         return 1
