@@ -28,7 +28,7 @@ from tertulia.server.settable import BOOTSTRAP, KNOWN, SECTIONS, Known
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
 HEAD = """\
-<!-- Written by tools/reference_pages.py (`make docs`); edit the sentences in src/tertulia/server/settings.py. -->
+<!-- Written by tools/reference_pages.py (`make docs`); edit the sentences in src/tertulia/server/settings/. -->
 
 # Settings
 

@@ -1,7 +1,7 @@
-"""The published description of the account API, as a judge of answers: stricter than its schemas are.
+"""The published descriptions of the account API, as judges of answers: stricter than their schemas are.
 
 Every declared property has to be there and no other; SIDs are in lower case, dates in whole seconds of UTC, URLs
-absolute; an object of timers or addresses is an object. Where the document is wrong it is corrected here (rest 16).
+absolute; an object of timers or addresses is an object. Where a document is wrong it is corrected here (rest 16).
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-_FILE = Path(__file__).parent / "openapi" / "twilio_conversations_v1.json"
-_SHA256 = "34913a501fc216448067292fe6aaa57fa1589d68e422db95bcf52452349e8241"
+_FOLDER = Path(__file__).parent / "openapi"
+_SHA256 = {
+    "twilio_conversations_v1.json": "34913a501fc216448067292fe6aaa57fa1589d68e422db95bcf52452349e8241",
+    "twilio_content_v1.json": "292f522ed7a3c7571d7479e23b9bc485fb9e463832fad52e9317eb012de177dd",
+}
+CONTENT = "twilio_content_v1.json"
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _URL = re.compile(r"https?://[^/]+/v1/.+")
 _OBJECTS = frozenset({"timers", "bindings", "conversation_timers", "delivery", "messaging_binding"})
@@ -62,8 +66,9 @@ def _is_json(value: object) -> bool:
 
 
 class Published(NamedTuple):
-    """One operation of the document."""
+    """One operation of a document."""
 
+    document: str
     method: str
     path: str
     body: frozenset[str]
@@ -80,27 +85,40 @@ class Published(NamedTuple):
 
 
 @cache
-def document() -> dict[str, Any]:
+def document(name: str) -> dict[str, Any]:
     """The file, unchanged since it was published."""
-    content = _FILE.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == _SHA256
+    content = (_FOLDER / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == _SHA256[name]
     loaded: dict[str, Any] = json.loads(content)
     return loaded
 
 
+def resolved(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself, where there is a reference to one of the document's."""
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = document(name)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
 @cache
 def operations() -> tuple[Published, ...]:
-    """Every operation of the document."""
+    """Every operation of the documents."""
+    return tuple(operation for name in _SHA256 for operation in _operations(name))
+
+
+def _operations(name: str) -> list[Published]:
     found = []
-    for path, item in document()["paths"].items():
+    for path, item in document(name)["paths"].items():
         for method, operation in item.items():
-            if method not in ("get", "post", "delete"):
+            if method not in ("get", "post", "put", "delete"):
                 continue
             body: dict[str, Any] = {}
             for content in operation.get("requestBody", {}).get("content", {}).values():
-                body = content["schema"]
+                body = resolved(name, content["schema"])
             found.append(
                 Published(
+                    document=name,
                     method=method.upper(),
                     path=path,
                     body=frozenset(body.get("properties", {})),
@@ -113,11 +131,11 @@ def operations() -> tuple[Published, ...]:
                     },
                 )
             )
-    return tuple(found)
+    return found
 
 
 def check_answer(method: str, path: str, status: int, body: Any) -> None:
-    """The answer is one the document foresees, down to each property. Refusals have the one shape of errors."""
+    """The answer is one a document foresees, down to each property. Refusals have the one shape of errors."""
     if status >= 400:
         _complain(Draft202012Validator(ERROR), body, f"{method} {path}")
         assert body["status"] == status
@@ -147,7 +165,8 @@ def _pattern(path: str) -> re.Pattern[str]:
 @cache
 def _validator(shape: tuple[str, str], status: int) -> Draft202012Validator:
     published = next(one for one in operations() if one.shape == shape)
-    return Draft202012Validator(_strict("", published.answers[status] or {}), format_checker=formats)
+    schema = _strict(published.document, "", published.answers[status] or {})
+    return Draft202012Validator(schema, format_checker=formats)
 
 
 def _complain(validator: Draft202012Validator, body: Any, where: str) -> None:
@@ -157,10 +176,9 @@ def _complain(validator: Draft202012Validator, body: Any, where: str) -> None:
     assert not faults, f"{where}: {'; '.join(faults)}"
 
 
-def _strict(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of the document as JSON Schema, with our additions."""
-    if "$ref" in schema:
-        schema = document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+def _strict(source: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of the document ``source`` as JSON Schema, with our additions."""
+    schema = resolved(source, schema)
     strict: dict[str, Any] = {
         key: schema[key] for key in ("type", "format", "enum", "minLength", "maxLength") if key in schema
     }
@@ -181,11 +199,11 @@ def _strict(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     if name in _OBJECTS and schema.get("type") != "array":  # a list of push bindings has the name, too
         strict["type"] = "object"
     if "properties" in schema:
-        strict["properties"] = {key: _strict(key, value) for key, value in schema["properties"].items()}
+        strict["properties"] = {key: _strict(source, key, value) for key, value in schema["properties"].items()}
         strict["required"] = list(schema["properties"])
         strict["additionalProperties"] = False
     if "items" in schema:
-        strict["items"] = _strict("", schema["items"])
+        strict["items"] = _strict(source, "", schema["items"])
     is_nullable = schema.get("nullable") and name not in _NEVER_NULL | _ALWAYS_OBJECTS
     if is_nullable and "type" in strict:
         strict["type"] = [strict["type"], "null"]

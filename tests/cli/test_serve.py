@@ -100,6 +100,7 @@ def test_what_it_makes_in_a_folder_open_to_others_is_its_owners_alone(tmp_path: 
     data.chmod(0o755)
     with serving(data) as server:
         modes = {file.name: file.stat().st_mode & 0o777 for file in data.iterdir()}
+        assert modes.pop("blobs") == 0o700
         assert modes.keys() >= {"tertulia.db", "tertulia.db-wal", "tertulia.db-shm", "lock", "seal.key", "url"}
         assert set(modes.values()) == {0o600}
         assert server.log.count("data.open_to_others") == 1

@@ -368,7 +368,7 @@ def test_every_permission_is_asked_for_somewhere() -> None:
 
 def test_a_command_that_clients_may_send_asks_for_something_or_concerns_only_themselves() -> None:
     free = {command.__name__ for command, rule in RULES.items() if rule.for_clients and not rule.needs}
-    assert free == {"ConnectUser", "NotePushUse", "RegisterPush", "RemovePush"}
+    assert free == {"ConnectUser", "DeleteMedia", "KeepMedia", "NotePushUse", "RegisterPush", "RemovePush"}
 
 
 async def test_the_permission_of_a_user_counts_as_it_is_now(cast: Cast) -> None:

@@ -74,7 +74,7 @@ class World:
         self.sealer = sealer
         self.credentials = credentials
         self.bus = RecordingBus()
-        self.new_sid = lambda prefix: source.new(prefix, clock.now(), os.urandom(10))
+        self.new_sid: Callable[[str], str] = lambda prefix: source.new(prefix, clock.now(), os.urandom(10))
         self.webhook_calls = WebhookCalls(Outgoing(Settings()), Identities(database, sealer, clock))
         self.engine = self.engine_with(Policy(base_url=BASE_URL))
         self.queries = Queries(database)

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,7 @@ from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.presence import Nodes
 from tertulia.wire.sync import live_body
+from tests.engine.uploads import upload
 from tests.engine.world import BASE_URL, World, new_world
 
 from .mirror import Mirror, read_mirror
@@ -179,6 +181,9 @@ class Story:
             return
         caller, command = planned
         self.world.clock.advance(timedelta(seconds=1))
+        if isinstance(command, SendMessage) and command.body == "imported":
+            media = await upload(self.world, caller)
+            command = msgspec.structs.replace(command, body=None, media_sids=(media.sid,))
         try:
             answer = await self.world.engine.execute(caller, command)
         except TertuliaError as refusal:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import ChatGrant
@@ -115,6 +117,53 @@ def test_messages_are_numbered_paged_edited_and_removed(service: Any) -> None:
     assert messages(made[6].sid).delete()
     assert messages.create(body="after").index == 7
     assert service.conversations(room.sid).delete()
+
+
+def test_a_message_has_a_file_that_was_uploaded_before(client: Client, known: Credentials) -> None:
+    content = os.urandom(100_000)
+    auth = (known.account_sid, known.auth_token)
+
+    def place(service: str) -> str:
+        return f"{known.base_url}/v1/Services/{service}/Media"
+
+    def upload(service: str) -> str:
+        answer = requests.post(
+            place(service),
+            params={"Category": "media", "Filename": "Kätzchen.jpg"},
+            headers={"Content-Type": "image/jpeg"},
+            data=content,
+            auth=auth,
+            timeout=20,
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["sid"])
+
+    uploads, sid = place(known.service_sid), upload(known.service_sid)
+    other = client.conversations.v1.services.create(friendly_name="with files of its own")
+    foreign = upload(other.sid)
+    room = client.conversations.v1.conversations.create()
+    messages = client.conversations.v1.conversations(room.sid).messages
+    alone = messages.create(author="ana", media_sid=sid)
+    expected = {"sid": sid, "content_type": "image/jpeg", "filename": "Kätzchen.jpg", "size": len(content)}
+    assert (alone.body, alone.media) == (None, [expected])
+    assert [message.media for message in messages.list()] == [[expected]]
+    for refused, code in ((sid, (409, 50508)), ("ME" + "0" * 32, (404, 50507)), (foreign, (404, 50507))):
+        with pytest.raises(TwilioRestException) as failure:
+            messages.create(media_sid=refused)
+        assert code_of(failure) == code
+    with pytest.raises(TwilioRestException) as failure:
+        messages(alone.sid).update(body="a cat")
+    assert code_of(failure) == (400, 50509)
+
+    record = requests.get(f"{uploads}/{sid}", auth=auth, timeout=20).json()
+    assert (record["message_sid"], record["channel_sid"]) == (alone.sid, room.sid)
+    found = requests.get(record["links"]["content_direct_temporary"], timeout=20)
+    assert (found.content, found.headers["content-type"]) == (content, "image/jpeg")
+    assert messages(alone.sid).delete()
+    assert requests.get(f"{uploads}/{sid}", auth=auth, timeout=20).status_code == 404
+    assert requests.get(record["links"]["content_direct_temporary"], timeout=20).status_code == 404
+    assert client.conversations.v1.services(other.sid).delete()
+    assert client.conversations.v1.conversations(room.sid).delete()
 
 
 def test_users_exist_from_the_moment_they_are_named(service: Any) -> None:

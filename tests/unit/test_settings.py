@@ -107,6 +107,16 @@ def test_a_file_that_does_not_fit_is_refused_in_one_line(folder: Path, text: str
         ("TERTULIA_SERVER_PUBLIC_URL", "chat.example.org", "expected http://host or https://host"),
         ("TERTULIA_SERVER_PUBLIC_URL", "https:///path", "expected http://host or https://host"),
         ("TERTULIA_SEAL_KEY", "c2hvcnQ=", "expected 32 bytes in base64"),
+        ("TERTULIA_BLOBS_DRIVER", "s3", r"blobs\.driver = s3 needs blobs\.bucket"),
+        ("TERTULIA_BLOBS_DRIVER", "disk", "expected one of folder, s3, got 'disk'"),
+        ("TERTULIA_BLOBS_ENDPOINT", "s3.example.org", "expected http://host or https://host, without credentials"),
+        ("TERTULIA_BLOBS_ACCESS_KEY", "us", "blobs.access_key and blobs.secret_key belong together"),
+        ("TERTULIA_BLOBS_PREFIX", "../elsewhere", r"blobs\.prefix"),
+        ("TERTULIA_BLOBS_PREFIX", "/media", r"blobs\.prefix"),
+        ("TERTULIA_SCANNER_CLAMD", "localhost", "expected host:port or the absolute path of a socket"),
+        ("TERTULIA_SCANNER_CLAMD", ":3310", "expected host:port or the absolute path of a socket"),
+        ("TERTULIA_SCANNER_CLAMD", "localhost:66000", "expected host:port or the absolute path of a socket"),
+        ("TERTULIA_SCANNER_ON_ERROR", "ignore", "expected one of accept, refuse"),
     ],
 )
 def test_a_variable_that_does_not_fit_is_refused_in_one_line(variable: str, value: str, message: str) -> None:
@@ -134,19 +144,30 @@ def test_a_public_url_loses_its_last_slash() -> None:
     assert settings.server.public_url == "https://chat.example.org/x"
 
 
+A_VALUE = {
+    "server.public_url": "https://chat.example.org",
+    "traces.endpoint": "http://127.0.0.1:4318",
+    "webhooks.flows": f"FW{'0' * 32} https://flows.example.org",
+    "blobs.endpoint": "https://s3.example.org",
+    "blobs.bucket": "media",
+    "blobs.prefix": "chat/media",
+    "scanner.clamd": "127.0.0.1:3310",
+}
+ONLY_BESIDE = {
+    "blobs.driver": {"TERTULIA_BLOBS_BUCKET": "media"},
+    "blobs.access_key": {"TERTULIA_BLOBS_SECRET_KEY": KEY},
+    "blobs.secret_key": {"TERTULIA_BLOBS_ACCESS_KEY": KEY},
+}
+
+
 def test_every_setting_can_be_set_by_the_variable_that_bears_its_name() -> None:
     for known in KNOWN.values():
         text = KEY if known.is_secret else known.choices[-1] if known.choices else str(known.default)
-        if known.name == "server.public_url":
-            text = "https://chat.example.org"
-        elif known.name == "traces.endpoint":
-            text = "http://127.0.0.1:4318"
-        elif known.name == "webhooks.flows":
-            text = f"FW{'0' * 32} https://flows.example.org"
-        elif text == "None":
-            text = "0"
-        resolved = resolve({known.variable: text})
-        assert resolved.sources == {known.name: known.variable}
+        text = A_VALUE.get(known.name, "0" if text == "None" else text)
+        beside = ONLY_BESIDE.get(known.name, {})
+        resolved = resolve({known.variable: text, **beside})
+        assert resolved.sources[known.name] == known.variable
+        assert len(resolved.sources) == 1 + len(beside)
 
 
 def test_a_limit_is_the_one_that_is_set_else_that_of_the_profile_else_none() -> None:
@@ -179,6 +200,17 @@ def test_the_seal_key_is_never_shown() -> None:
     with pytest.raises(SettingsError) as caught:
         resolve({"TERTULIA_SEAL_KEY": KEY + "!"})
     assert KEY not in str(caught.value)
+
+
+def test_the_keys_of_the_bucket_are_never_shown() -> None:
+    keys = {"TERTULIA_BLOBS_ACCESS_KEY": "our-access-key", "TERTULIA_BLOBS_SECRET_KEY": "our-secret-key"}
+    resolved = resolve({"TERTULIA_BLOBS_DRIVER": "s3", "TERTULIA_BLOBS_BUCKET": "media", **keys})
+    shown = {row.name: row.value for row in resolved.effective()}
+    assert shown["blobs.access_key"] == shown["blobs.secret_key"] == "***"
+    assert "our-" not in repr(resolved)
+    with pytest.raises(SettingsError) as caught:
+        resolve({**keys, "TERTULIA_BLOBS_ENDPOINT": "https://us:our-password@s3.example.org"})
+    assert "our-" not in str(caught.value)
 
 
 def test_bootstrap_values_come_from_the_environment_and_stay_hidden() -> None:

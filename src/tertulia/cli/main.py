@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands, common)
     _add_outbox(commands, common)
     _add_retention(commands, common)
+    _add_media(commands, common)
     commands.add_parser("settings", parents=[common], help="print the settings in force and their sources")
     return parser
 
@@ -142,6 +143,14 @@ def _add_retention(commands: Commands, common: argparse.ArgumentParser) -> None:
     show = deeds.add_parser("show", parents=[common, json], help="print what holds for one service")
     for parser in (choose, show):
         parser.add_argument("--service", metavar="IS...", required=True, help="its SID")
+
+
+def _add_media(commands: Commands, common: argparse.ArgumentParser) -> None:
+    media = commands.add_parser("media", help="count files, and remove what nobody needs any more")
+    deeds = media.add_subparsers(dest="what", metavar="WHAT", required=True)
+    deeds.add_parser("list", parents=[common, _printing_json()], help="print what each service has")
+    gc = deeds.add_parser("gc", parents=[common], help="remove what nobody attached, and bytes without a record")
+    gc.add_argument("--dry-run", action="store_true", help="only print what would be removed")
 
 
 def _printing_json() -> argparse.ArgumentParser:

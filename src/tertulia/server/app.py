@@ -23,14 +23,18 @@ from typing import TextIO, TypeVar
 
 from tertulia import __version__
 from tertulia.server import observe, tracing
+from tertulia.server.blobs.base import Blobs, BlobsUnavailable
+from tertulia.server.blobs.opening import open_blobs
 from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.clock import Clock, SystemClock
 from tertulia.server.domain import callers
 from tertulia.server.domain.accounts import Account, ApiKey
 from tertulia.server.domain.base import Command
+from tertulia.server.domain.media import ForgetOrphans
 from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.identities import Identities
+from tertulia.server.engine.media_queries import MediaQueries
 from tertulia.server.engine.unit import Policy
 from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.outgoing import Outgoing
@@ -51,7 +55,7 @@ from .gateway import Gateway
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-__all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "serve", "served_url"]
+__all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "opened_blobs", "serve", "served_url"]
 
 OTHERS = 0o077
 """What a file mode grants to anybody but the owner."""
@@ -101,17 +105,25 @@ class Installation:
         except NoCredentials as trouble:
             raise StartupFailure(str(trouble)) from None
 
-    async def execute(self, command: Command[R]) -> R:
-        """Do what the command says, in the name of who runs the installation."""
+    async def execute(self, command: Command[R], account_sid: str = "") -> R:
+        """Do what the command says, in the name of who runs the installation; in one account, where it is named."""
         outgoing = Outgoing(self.settings)
         calls = WebhookCalls(outgoing, Identities(self.database, self.sealer, self.clock))
         engine = Engine(
             self.database, InProcessBus(), self.clock, self.new_sid, Policy(base_url=""), self.sealer, calls
         )
         try:
-            return await engine.execute(callers.operator(), command)
+            return await engine.execute(callers.system(account_sid), command)
         finally:
             await outgoing.close()
+
+    async def forget_orphans(self, before: int, quarantined_before: int) -> int:
+        """Remove the records of uploads that were not attached in time; how many went. Their bytes are then owed."""
+        total, queries = 0, MediaQueries(self.database)
+        while (account_sid := await queries.account_with_orphans(before, quarantined_before)) is not None:
+            wish = ForgetOrphans(before=before, quarantined_before=quarantined_before, most=100)
+            total += await self.execute(wish, account_sid)
+        return total
 
     async def accounts(self) -> list[Account]:
         """Every account, oldest first. Their secrets are sealed."""
@@ -304,18 +316,38 @@ async def _serve(
 
     async with open_installation(settings, bootstrap, migrate=True) as installation:
         _warn_if_open(folder)
-        server = Server(
-            settings, installation.database, installation.sealer, installation.clock, installation.new_sid, base_url
-        )
-        await server.start()
-        try:
-            await _run(server, listening, ready)
-        finally:
-            with contextlib.suppress(OSError):
-                _url_file(folder).unlink()
-            await server.stop()
+        async with opened_blobs(settings) as blobs:
+            server = Server(
+                settings,
+                installation.database,
+                installation.sealer,
+                installation.clock,
+                installation.new_sid,
+                base_url,
+                blobs=blobs,
+            )
+            await server.start()
+            try:
+                await _run(server, listening, ready)
+            finally:
+                with contextlib.suppress(OSError):
+                    _url_file(folder).unlink()
+                await server.stop()
     log.info("server.stopped")
     return 0
+
+
+@contextlib.asynccontextmanager
+async def opened_blobs(settings: Settings) -> AsyncIterator[Blobs]:
+    """The store of blobs of the settings. Raises ``StartupFailure``."""
+    try:
+        blobs = await open_blobs(settings.blobs, Path(settings.server.data))
+    except BlobsUnavailable as trouble:
+        raise StartupFailure(str(trouble)) from None
+    try:
+        yield blobs
+    finally:
+        await blobs.close()
 
 
 def _warn_if_open(folder: Path) -> None:

@@ -16,16 +16,21 @@ from typing import Any
 
 import uvicorn
 
+from tertulia.server.blobs.base import Blobs
+from tertulia.server.blobs.scanner import open_scanner
 from tertulia.server.bus.base import NODES, Bus
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.client_api import CLIENT_API
 from tertulia.server.clock import Clock
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.jobs import Job
+from tertulia.server.domain.media import RemoveBlob
 from tertulia.server.domain.webhooks import CallWebhook, ReplayMessages
 from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.identities import Identities
 from tertulia.server.engine.lanes import Lanes
+from tertulia.server.engine.media_links import MediaLinks
+from tertulia.server.engine.media_store import MediaStore
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.rates import Rates
 from tertulia.server.engine.typing import Typing
@@ -34,12 +39,15 @@ from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.gateway import http_class
 from tertulia.server.jobs.housekeeping import Housekeeping
 from tertulia.server.jobs.lifecycle import lifecycle_performers
+from tertulia.server.jobs.media import BlobRemover, BlobSweep, MediaCount, OrphanRemover
 from tertulia.server.jobs.performing import Performer
 from tertulia.server.jobs.presence import PresenceSweep
 from tertulia.server.jobs.retention import RetentionTrimmer
 from tertulia.server.jobs.unused_devices import UnusedDevices
 from tertulia.server.jobs.webhooks import ReplayPerformer, WebhookPerformer
 from tertulia.server.jobs.worker import Worker
+from tertulia.server.media_api import MEDIA_API
+from tertulia.server.media_api.face import MediaFace
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.randomness import Randomness
 from tertulia.server.realtime.allowance import Allowance
@@ -56,7 +64,7 @@ from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Settings
 from tertulia.server.storage.database import Database
 from tertulia.server.web.admission import Admission
-from tertulia.server.web.asgi import HttpApp
+from tertulia.server.web.asgi import HttpApp, UploadLimits, is_upload
 from tertulia.server.web.auth import AccessTokens
 from tertulia.server.web.dispatch import Dispatcher
 from tertulia.server.web.faces import ClientFace, RestFace
@@ -84,7 +92,10 @@ WEBSOCKET_PATHS = frozenset({"/v3/wsconnect"})
 
 
 class Server:
-    """Everything that answers, on one opened installation."""
+    """Everything that answers, on one opened installation.
+
+    ``blobs`` are opened, and closed by whoever has opened them. Without them there are no files: uploads get 503.
+    """
 
     def __init__(
         self,
@@ -95,17 +106,64 @@ class Server:
         new_sid: Callable[[str], str],
         base_url: str,
         bus: Bus | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self.settings = settings
-        limits = settings.limits
         self.bus = bus or InProcessBus()
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+        self._blobs = blobs
+        self._is_draining = False
+        self._tasks = Tasks()
+        self._loops: list[asyncio.Task[None]] = []
         identities = Identities(database, sealer, clock, settings.tokens.recheck_s)
         self.outgoing = Outgoing(settings)
         calls = WebhookCalls(self.outgoing, identities)
-        self.engine = Engine(
-            database,
+        self.engine = self._make_engine(new_sid, base_url, calls)
+        self.queries = Queries(database)
+        tokens = AccessTokens(identities, self.engine, self.queries, clock, settings.tokens)
+        links = MediaLinks(sealer, clock)
+        self.media = MediaStore(
+            self.engine,
+            self.queries.media,
+            links,
+            blobs,
+            open_scanner(settings.scanner),
+            new_sid,
+            settings.media,
+            sealer.key_id,
+        )
+        rest, client, media = self._make_dispatchers(identities, tokens, links)
+        self.application = HttpApp(
+            rest,
+            client,
+            media,
+            is_ready=self._is_ready,
+            document=cache(lambda: describe([*rest.operations, *client.operations, *media.operations])),
+            body_limit_bytes=settings.server.body_limit_bytes,
+            upload_limits=UploadLimits(settings.media.idle_timeout_s, settings.media.upload_timeout_s),
+        )
+
+        async def route(request: Request, caller: Caller, url: str) -> Reply:
+            return await client.dispatch(request, caller=caller, base_url=url)
+
+        self.node = self._make_node(base_url, tokens, route)
+        self.revocations = Revocations(database, self.node.connections, self._tasks.spawn, settings.tokens.recheck_s)
+        # In this order: who is turned out and comes back at once must not be believed again.
+        for receive in (identities.receive, tokens.receive, self.revocations.receive):
+            self.bus.subscribe(NODES, receive)
+        self.presence_sweep = PresenceSweep(database, self.engine, self.bus, clock)
+        self._housekeeping = self._make_housekeeping()
+        self.worker = self._make_worker(calls)
+        self.engine.promised = self.worker.wake
+
+    def _make_engine(self, new_sid: Callable[[str], str], base_url: str, calls: WebhookCalls) -> Engine:
+        settings, limits = self.settings, self.settings.limits
+        return Engine(
+            self._database,
             self.bus,
-            clock,
+            self._clock,
             new_sid,
             Policy(
                 base_url=base_url,
@@ -113,87 +171,81 @@ class Server:
                 push_single_owner=settings.push.single_owner,
                 rest_pre_action=settings.webhooks.rest_pre_action,
                 flows=settings.webhooks.flow_urls(),
+                media_quota_bytes=settings.media.service_quota_bytes,
                 keeps_done_jobs=settings.jobs.keep_done_days > 0,
             ),
-            sealer,
+            self._sealer,
             calls,
             rates=Rates(
-                clock,
+                self._clock,
                 per_conversation=limits.rate("conversation_actions_per_s"),
                 per_service=limits.rate("service_actions_per_s"),
             ),
             lanes=Lanes(limits.writes_at_once, limits.writes_waiting),
         )
-        self.queries = Queries(database)
-        self._tasks = Tasks()
-        self._loops: list[asyncio.Task[None]] = []
-        tokens = AccessTokens(identities, self.engine, self.queries, clock, settings.tokens)
+
+    def _make_dispatchers(
+        self, identities: Identities, tokens: AccessTokens, links: MediaLinks
+    ) -> tuple[Dispatcher, Dispatcher, Dispatcher]:
+        """For account holders, for clients, for files."""
+        limits = self.settings.limits
         services = Services(
             self.engine,
             self.queries,
-            Typing(database, self.bus, settings.typing.timeout_s),
-            settings,
-            PageTokens(sealer),
+            Typing(self._database, self.bus, self.settings.typing.timeout_s),
+            self.settings,
+            PageTokens(self._sealer),
+            self.media,
         )
         turns = Turns(HTTP_TURNS_PER_TICK, limits.requests_waiting)
         rest_admission = Admission(turns, limits.rate("rest_requests_at_once"))
-        rest = Dispatcher(RestFace(identities), [ACCOUNT_API], services, rest_admission)
-        client = Dispatcher(ClientFace(tokens), [CLIENT_API], services, Admission(turns))
-        self.application = HttpApp(
-            rest,
-            client,
-            is_ready=self._is_ready,
-            document=cache(lambda: describe([*rest.operations, *client.operations])),
-            body_limit_bytes=settings.server.body_limit_bytes,
+        return (
+            Dispatcher(RestFace(identities), [ACCOUNT_API], services, rest_admission),
+            Dispatcher(ClientFace(tokens), [CLIENT_API], services, Admission(turns)),
+            Dispatcher(MediaFace(identities, tokens, links), [MEDIA_API], services, Admission(turns)),
         )
 
-        async def route(request: Request, caller: Caller, url: str) -> Reply:
-            return await client.dispatch(request, caller=caller, base_url=url)
-
-        self.node = self._make_node(database, sealer, clock, base_url, tokens, route)
-        self.revocations = Revocations(database, self.node.connections, self._tasks.spawn, settings.tokens.recheck_s)
-        # In this order: who is turned out and comes back at once must not be believed again.
-        for receive in (identities.receive, tokens.receive, self.revocations.receive):
-            self.bus.subscribe(NODES, receive)
-        self.presence_sweep = PresenceSweep(database, self.engine, self.bus, clock)
-        self._housekeeping = Housekeeping(
-            database,
+    def _make_housekeeping(self) -> Housekeeping:
+        settings, clock = self.settings, self._clock
+        also = [
+            UnusedDevices(self._database, self.engine, clock).forget,
+            RetentionTrimmer(self._database, self.engine, clock, settings.retention).trim,
+            OrphanRemover(self.queries.media, self.engine, clock, settings.media).forget,
+            MediaCount(self.queries.media).look,
+        ]
+        if self._blobs is not None:
+            also.append(BlobSweep(self._blobs, self._sealer.key_id, self.queries.media, clock).sweep)
+        return Housekeeping(
+            self._database,
             clock,
             tombstone_days=settings.sync.tombstone_days,
             mutations_s=settings.mutations.keep_s,
             done_job_days=settings.jobs.keep_done_days,
             dead_job_days=settings.jobs.keep_dead_days,
-            also=(
-                UnusedDevices(database, self.engine, clock).forget,
-                RetentionTrimmer(database, self.engine, clock, settings.retention).trim,
-            ),
+            also=tuple(also),
         )
+
+    def _make_worker(self, calls: WebhookCalls) -> Worker:
+        settings = self.settings
         webhooks = WebhookPerformer(calls, post_retry=settings.webhooks.post_retry)
         performers: dict[type[Job], Performer[Any]] = {
             CallWebhook: webhooks,
             ReplayMessages: ReplayPerformer(self.queries.webhooks, settings.webhooks.flow_urls(), webhooks),
             **lifecycle_performers(self.engine),
         }
-        self.worker = Worker(
-            database,
-            clock,
+        if self._blobs is not None:
+            performers[RemoveBlob] = BlobRemover(self._blobs)
+        return Worker(
+            self._database,
+            self._clock,
             performers,
             settings.jobs,
             name=f"{platform.node()}/{os.getpid()}",
             grace_s=settings.server.shutdown_grace_s,
         )
-        self.engine.promised = self.worker.wake
-        self._is_draining = False
 
-    def _make_node(
-        self,
-        database: Database,
-        sealer: Sealer,
-        clock: Clock,
-        base_url: str,
-        tokens: AccessTokens,
-        route: Route,
-    ) -> Node:
+    def _make_node(self, base_url: str, tokens: AccessTokens, route: Route) -> Node:
+        database, clock = self._database, self._clock
         realtime, envelopes = self.settings.realtime, Envelopes()
         deadlines = Deadlines(clock)
         hub = Hub(self.bus, envelopes.seal, lambda sid, after: following.missed(sid, after), self._tasks.spawn)
@@ -209,7 +261,7 @@ class Server:
         return Node(
             clock=clock,
             terms=Terms(
-                sign=_signer(sealer.derive("continuation tokens")),
+                sign=_signer(self._sealer.derive("continuation tokens")),
                 on_expiry=self.settings.tokens.on_expiry,
                 init_within_s=realtime.init_timeout_s,
                 ping_after_s=realtime.ping_interval_s,
@@ -242,7 +294,12 @@ class Server:
         limits = SocketLimits(message_bytes=realtime.frame_limit_bytes, queue_bytes=realtime.send_queue_bytes)
         return uvicorn.Config(
             self.application,
-            http=http_class(head_timeout_s=server.head_timeout_s, body_timeout_s=server.body_timeout_s),
+            http=http_class(
+                head_timeout_s=server.head_timeout_s,
+                body_timeout_s=server.body_timeout_s,
+                write_timeout_s=self.settings.media.idle_timeout_s,
+                times_itself=is_upload,
+            ),
             ws=socket_class(lambda upgrade: Connection(self.node, upgrade), WEBSOCKET_PATHS, limits),
             lifespan="off",
             log_config=None,

@@ -13,7 +13,7 @@ import enum
 import logging
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -24,6 +24,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from tertulia.server import observe
 
 log = logging.getLogger(__name__)
+
+TimesItself = Callable[[str, str], bool]
+"""Whether the application times the body of requests with this method and path."""
 
 HEAD_BYTES: Final = 64 << 10
 """What may come of a request before something of it can be passed on: its head, a line between chunks, its trailers.
@@ -87,12 +90,16 @@ class Http(HttpToolsProtocol):
     it is his turn, and the connection is closed. It is closed too after an answer that did not wait for the end of
     its request. A request that came whole has no timer; a connection between requests has only uvicorn's.
 
+    Bodies that the application reads as they come, and times itself (``times_itself``), have no deadline here. Whoever
+    takes nothing of a long answer for ``write_timeout_s`` is cut off.
+
     No client may send frames with the upgrade request (RFC 6455, 4.1), and uvicorn drops them without a word, which
     would leave the rest of the stream without its beginning.
     """
 
     head_timeout_s: ClassVar[float] = 10.0
     body_timeout_s: ClassVar[float] = 30.0
+    write_timeout_s: ClassVar[float] = 30.0
 
     _segment = b""
     _fed = 0  # where in the segment the piece begins that the parser has now
@@ -101,6 +108,7 @@ class Http(HttpToolsProtocol):
     _keeps = False
     _refusal = HTTPStatus.BAD_REQUEST
     _deadline: asyncio.TimerHandle | None = None
+    _writing: asyncio.TimerHandle | None = None
 
     # --- for the event loop and uvicorn
 
@@ -110,6 +118,7 @@ class Http(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drop_deadline()
+        self._written()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -123,6 +132,14 @@ class Http(HttpToolsProtocol):
             if self._deadline is None and (self._phase is not _IDLE or self._held):
                 self._set_deadline()
         self._segment = b""
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._writing = self.loop.call_later(self.write_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._written()
+        super().resume_writing()
 
     def shutdown(self) -> None:
         self._keeps = False
@@ -213,6 +230,15 @@ class Http(HttpToolsProtocol):
     def _owes_answers(self) -> bool:
         return self._latest is not None and not self._latest.response_complete
 
+    def times_itself(self, _method: str, _path: str, /) -> bool:
+        """Whether the application times the body of such a request."""
+        return False
+
+    @property
+    def _is_timed_elsewhere(self) -> bool:
+        raw_path: bytes = self.scope.get("raw_path") or b""
+        return self.times_itself(self.scope["method"], raw_path.decode("ascii", "replace"))
+
     @property
     def _latest(self) -> RequestResponseCycle | None:
         """The request whose head came last, if there was one; uvicorn's annotation forgets the beginning."""
@@ -227,17 +253,36 @@ class Http(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _written(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+
     def _pass_deadline(self) -> None:
         if self.flow.read_paused or self.pipeline or (self._phase is not _BODY and self._owes_answers):
             self._set_deadline()  # it is the peer who waits for us
+        elif self._phase is _BODY and self._owes_answers and self._is_timed_elsewhere:
+            self._set_deadline()
         else:
             self._deadline = None
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
 
-def http_class(*, head_timeout_s: float, body_timeout_s: float) -> type[Http]:
+def http_class(
+    *,
+    head_timeout_s: float,
+    body_timeout_s: float,
+    write_timeout_s: float = 30.0,
+    times_itself: TimesItself = lambda _method, _path: False,
+) -> type[Http]:
     """The class for uvicorn's ``http=``, with these deadlines."""
-    return type("BoundedHttp", (Http,), {"head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s})
+    members = {
+        "head_timeout_s": head_timeout_s,
+        "body_timeout_s": body_timeout_s,
+        "write_timeout_s": write_timeout_s,
+        "times_itself": staticmethod(times_itself),
+    }
+    return type("BoundedHttp", (Http,), members)
 
 
 class Gateway(uvicorn.Server):

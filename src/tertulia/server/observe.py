@@ -360,6 +360,13 @@ MUTATION_REPEATS = Counter(
     registry=REGISTRY,
 )
 
+MEDIA_UPLOADED = Tally("tertulia_media_uploaded_total", "Files that were uploaded whole.")
+MEDIA_BYTES_UPLOADED = Tally("tertulia_media_bytes_uploaded_total", "Bytes of files that were uploaded whole.")
+MEDIA_SERVED = Tally("tertulia_media_served_total", "Answers with the bytes of a file, or a part of them.")
+MEDIA_BYTES_SERVED = Tally("tertulia_media_bytes_served_total", "Bytes of files handed to the network.")
+MEDIA_FILES = Gauge("tertulia_media_files", "Files that there are; counted once a minute.", registry=REGISTRY)
+MEDIA_BYTES = Gauge("tertulia_media_bytes", "Bytes that the files have; counted once a minute.", registry=REGISTRY)
+
 Limit = Literal[
     "conversation_actions",
     "service_actions",
@@ -372,6 +379,7 @@ Limit = Literal[
     "subscriptions_waiting",
     "requests_waiting",
     "commands_waiting",
+    "uploads",
 ]
 """What somebody can have too much of."""
 

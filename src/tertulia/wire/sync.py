@@ -66,6 +66,25 @@ class DeliveryData(msgspec.Struct, frozen=True):
     failed: str
 
 
+class AttachmentData(msgspec.Struct, frozen=True, rename="camel"):
+    """The one file of old clients (realtime 11.4)."""
+
+    sid: str
+    filename: str | None
+    content_type: str
+    size: int
+
+
+class MediaData(msgspec.Struct, frozen=True, rename="camel"):
+    """A file, or a long body, of a message (realtime 11.4)."""
+
+    sid: str
+    category: str
+    filename: str | None
+    content_type: str
+    size: int
+
+
 class MessageData(msgspec.Struct, frozen=True, rename="camel"):
     """One message (realtime 11.4); always complete, since an absent field means it was cleared."""
 
@@ -81,6 +100,10 @@ class MessageData(msgspec.Struct, frozen=True, rename="camel"):
     subject: str | None
     content_sid: str | None
     delivery: DeliveryData | None = None
+    media: AttachmentData | UnsetType = UNSET
+    """The first of its files of category ``media``."""
+    medias: tuple[MediaData, ...] | UnsetType = UNSET
+    """All of its files and long bodies."""
 
 
 class ParticipantData(msgspec.Struct, frozen=True, rename="camel"):

@@ -38,6 +38,8 @@ class Rest(msgspec.Struct, frozen=True):
 
     form: dict[str, str] = {}
     owner: Outcome = DONE
+    json: Body | None = None
+    """In place of a form."""
 
 
 REST: Final[dict[str, Rest]] = {
@@ -55,6 +57,15 @@ REST: Final[dict[str, Rest]] = {
     "GET /Credentials/{credential}": Rest(),
     "POST /Credentials/{credential}": Rest({"FriendlyName": "x"}),
     "DELETE /Credentials/{credential}": Rest(),
+    "GET /Content": Rest(),
+    "POST /Content": Rest(json={"language": "en", "types": {"twilio/text": {"body": "x"}}}),
+    "GET /Content/{content}": Rest(),
+    "PUT /Content/{content}": Rest(json={"types": {"twilio/text": {"body": "y"}}}),
+    "DELETE /Content/{content}": Rest(),
+    "GET /Content/{content}/ApprovalRequests": Rest(),
+    "POST /Content/{content}/ApprovalRequests/whatsapp": Rest(json={"name": "x", "category": "UTILITY"}),
+    "GET /ContentAndApprovals": Rest(),
+    "GET /LegacyContent": Rest(),
     "GET /Services": Rest(),
     "POST /Services": Rest({"FriendlyName": "x"}),
     "GET /Services/{service}": Rest(),
@@ -116,6 +127,7 @@ REFERENCES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "role of a participant": ("POST /Conversations/room/Participants", {"Identity": "zoe", "RoleSid": "{role}"}),
     "default service": ("POST /Configuration", {"DefaultChatServiceSid": "{service}"}),
     "default role": ("POST /Services/{mine}/Configuration", {"DefaultChatServiceRoleSid": "{role}"}),
+    "content of a message": ("POST /Conversations/room/Messages", {"ContentSid": "{content}"}),
     "service of an address": (
         "POST /Configuration/Addresses",
         {"Type": "sms", "Address": "+18885550100", "AutoCreation.ConversationServiceSid": "{service}"},
@@ -211,4 +223,35 @@ CLIENT: Final[dict[str, Client]] = {
         for rest in ("", "/{name}", "/{name}/Items", "/{name}/Items/{item}", "/{name}/{part}", "/{name}/{part}/{item}")
         if method != "GET" or rest not in ("/{name}", "/{name}/Items")
     },
+}
+
+
+# --- media: account holders and users alike
+
+
+class Media(msgspec.Struct, frozen=True):
+    """A row of the media service, about the file of a message.
+
+    ``inside``: users of the service who are not in its conversation, former members among them. ``outside``: users of
+    another service of the account, and of another account; account holders of another account.
+    """
+
+    inside: Outcome
+    outside: Outcome
+    owner: Outcome = DONE
+    member: Outcome = DONE
+    body: Body | None = None
+
+
+NO_MEDIA: Final = (404, 50507)
+_MEDIA: Final = "/v1/Services/{service}/Media"
+
+MEDIA: Final[dict[str, Media]] = {
+    f"POST {_MEDIA}": Media(DONE, NOT_THERE),
+    f"GET {_MEDIA}/{{media}}": Media(NO_MEDIA, NOT_THERE),
+    f"GET {_MEDIA}/{{media}}/Content": Media(NO_MEDIA, NOT_THERE),
+    # Its message keeps it: only the account takes it away.
+    f"DELETE {_MEDIA}/{{media}}": Media(NO_MEDIA, NOT_THERE, member=NO_MEDIA),
+    # A set is answered element by element; what is in it is in ``test_media``.
+    f"POST {_MEDIA}Set": Media(DONE, NOT_THERE, body={"command": "get", "list": [{"media_sid": "{media}"}]}),
 }

@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from tertulia.server.blobs.base import Blobs
 from tertulia.server.composition import Server
 from tertulia.server.domain import callers
 from tertulia.server.domain.accounts import CreateAccount, CreateKey, RevokeKey, SuspendAccount
@@ -41,6 +42,7 @@ class Things(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     role: str
     credential: str
+    content: str
     configuration: str
     binding: str
     registration: str
@@ -196,6 +198,7 @@ class Stage:
                 owner, "/v1/Roles", FriendlyName="secret", Type="service", Permission="createConversation"
             ),
             credential=await self.made(owner, "/v1/Credentials", Type="fcm", Secret="secret", FriendlyName="secret"),
+            content=await self._content(),
             configuration=await self.made(
                 owner, "/v1/Configuration/Addresses", Type="sms", Address=f"+1666{n:07}", FriendlyName="secret"
             ),
@@ -206,6 +209,10 @@ class Stage:
             name=f"{room}.messages",
         )
 
+    async def _content(self) -> str:
+        body = {"friendly_name": "template", "language": "en", "types": {"twilio/text": {"body": "hello"}}}
+        return str((await self.rest("POST", "/v1/Content", json=body)).json()["sid"])
+
     # --- asking
 
     async def rest(
@@ -214,6 +221,7 @@ class Stage:
         path: str,
         *,
         form: Mapping[str, str] | None = None,
+        json: object = None,
         query: Mapping[str, str] | None = None,
         auth: tuple[str, str] | EllipsisType | None = ...,
         headers: Mapping[str, str] | None = None,
@@ -224,6 +232,7 @@ class Stage:
             method,
             path,
             data=form,
+            json=json,
             params=query,
             headers=headers,
             auth=httpx.BasicAuth(*pair) if pair is not None else None,
@@ -264,8 +273,8 @@ class Stage:
         await self.world.engine.execute(self.world.user(identity), wish)
 
 
-def make_server(world: World) -> Server:
-    return Server(Settings(), world.database, world.sealer, world.clock, world.new_sid, BASE_URL, world.bus)
+def make_server(world: World, blobs: Blobs | None = None) -> Server:
+    return Server(Settings(), world.database, world.sealer, world.clock, world.new_sid, BASE_URL, world.bus, blobs)
 
 
 def refusal_of(answer: httpx.Response) -> tuple[int, int] | None:

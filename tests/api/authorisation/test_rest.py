@@ -43,9 +43,11 @@ def row_of(operation: Operation) -> str:
 async def ask(stage: Stage, name: str, things: Things | None = None, **how: Any) -> httpx.Response:
     """As the owner, about the shared things, unless something else is said."""
     operation, things = OPERATIONS[name], things or stage.things
-    form = {key: things.filled(value) for key, value in REST[row_of(operation)].form.items()}
+    row = REST[row_of(operation)]
+    form = {key: things.filled(value) for key, value in row.form.items()}
     query = QUERIES.get(row_of(operation))
-    return await stage.rest(operation.method, things.filled(operation.path), form=form or None, query=query, **how)
+    path = things.filled(operation.path)
+    return await stage.rest(operation.method, path, form=form or None, json=row.json, query=query, **how)
 
 
 async def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
@@ -115,7 +117,9 @@ async def test_another_account_cannot_name_it_in_a_parameter(stage: Stage, what:
     assert _without_names(answers[0], stage.things) == _without_names(answers[1], stage.things.absent())
 
 
-@pytest.mark.parametrize("path", ["/v1/Conversations", "/v1/Users", "/v1/Roles", "/v1/Services", "/v1/Credentials"])
+@pytest.mark.parametrize(
+    "path", ["/v1/Conversations", "/v1/Users", "/v1/Roles", "/v1/Services", "/v1/Credentials", "/v1/Content"]
+)
 async def test_a_page_token_of_another_account_opens_nothing_of_it(stage: Stage, path: str) -> None:
     await stage.make_things()
     await stage.made(stage.owner, "/v1/Services", FriendlyName="one more")

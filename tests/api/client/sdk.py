@@ -52,9 +52,9 @@ class Answer(msgspec.Struct, frozen=True):
 class Face:
     """The whole client face of one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, settings: Settings | None = None) -> None:
         self.world = world
-        settings = Settings()
+        settings = settings or Settings()
         services = Services(
             world.engine,
             world.queries,

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import uvicorn
 
+from tertulia.server.blobs.base import Blobs
 from tertulia.server.composition import Server
 from tertulia.server.domain.sync import ObjectKind, object_sid
 from tertulia.server.settings import JobsSettings, RealtimeSettings, Settings, TokensSettings
@@ -24,12 +25,17 @@ from .client import Heard, Peer
 class Here:
     """A running server, the world behind it, and its connections."""
 
-    def __init__(self, world: World, server: Server, port: int, stack: AsyncExitStack) -> None:
+    def __init__(self, world: World, server: Server, port: int, stack: AsyncExitStack, gateway: uvicorn.Server) -> None:
         self.world = world
         self.server = server
         self.port = port
         self.url = f"ws://127.0.0.1:{port}/v3/wsconnect"
         self._stack = stack
+        self._gateway = gateway
+
+    def connections(self) -> int:
+        """How many the gateway has open, those of HTTP that idle among them."""
+        return len(self._gateway.server_state.connections)
 
     def token(self, identity: str = "ana", **claims: Any) -> str:
         """An access token as helper libraries mint it; ``claims`` are arguments of ``mint``."""
@@ -71,9 +77,11 @@ Start = Callable[..., Any]
 
 
 @asynccontextmanager
-async def running(world: World, settings: Settings) -> AsyncIterator[Here]:
+async def running(world: World, settings: Settings, blobs: Blobs | None = None) -> AsyncIterator[Here]:
     """The server of these settings, until the connections are closed and everything has stopped."""
-    server = Server(settings, world.database, world.sealer, world.clock, world.new_sid, BASE_URL, bus=world.bus)
+    server = Server(
+        settings, world.database, world.sealer, world.clock, world.new_sid, BASE_URL, bus=world.bus, blobs=blobs
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     config = server.uvicorn_config()
     config.load()
@@ -83,7 +91,7 @@ async def running(world: World, settings: Settings) -> AsyncIterator[Here]:
     await gateway.startup(sockets=[listener])
     try:
         async with AsyncExitStack() as stack:
-            yield Here(world, server, listener.getsockname()[1], stack)
+            yield Here(world, server, listener.getsockname()[1], stack, gateway)
     finally:
         # As uvicorn does it, which would look at its connections every tenth of a second only.
         for listening in gateway.servers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from urllib.parse import quote, urlencode
 
@@ -22,6 +23,8 @@ ODD = (
     *("x" * 300, "é" * 20_000, "[" * 5_000, '{"a":' * 2_000, "' OR 1=1 --", "%", "%zz", "a&b=c", "\x7f"),
 )
 
+CONTENT = {"language": "en", "types": {"twilio/text": {"body": "Hello {{1}}"}}}
+
 SHORT = tuple(text for text in ODD if len(text) < 1000)
 """What fits into a URL."""
 
@@ -35,6 +38,7 @@ async def test_nonsense_is_never_our_failure(account: AccountHolder, operation: 
     known = {"conversation": "known", "participant": "known", "user": "known", "message": message}
     known["role"] = (await account.everything("/Roles"))[0]["sid"]
     absent = {"receipt": "DY", "webhook": "WH", "configuration": "IG", "credential": "CR", "binding": "BS"}
+    known["content"] = (await account.ask("POST", "/v1/Content", json=CONTENT))["sid"]
     known |= {name: prefix + "0" * 32 for name, prefix in absent.items()}
     known["service"] = (
         account.service_sid if operation.is_long else (await account.made("/Services", {"FriendlyName": "n"}))["sid"]
@@ -46,9 +50,15 @@ async def test_nonsense_is_never_our_failure(account: AccountHolder, operation: 
         }
         path = operation.path.format(**{name: values[name] for name in operation.parameters})
         query = urlencode(parameters(operation.query, chance, SHORT))
-        body = urlencode(parameters(operation.form, chance, ODD))
+        odd = parameters(operation.form, chance, ODD)
+        body = urlencode(odd) if operation.body == "form" else members(odd, chance)
         answer = await account.ask(operation.method, f"{path}?{query}", content=body.encode())
         assert answer.status < 500, (path, query, body, answer.body)
+
+
+def members(odd: list[tuple[str, str]], chance: random.Random) -> str:
+    """A JSON object of odd members: texts, or whatever they are as JSON."""
+    return "{" + ",".join(f"{json.dumps(name)}:{chance.choice((json.dumps(text), text))}" for name, text in odd) + "}"
 
 
 def parameters(

@@ -38,7 +38,8 @@ export async function stretch(url, thin = null) {
       from.on("error", () => {});
       from.on("close", () => {
         ends.delete(from);
-        to.destroy();
+        // After an orderly end, what is still under way arrives, and then the end.
+        if (!from.readableEnded) to.destroy();
       });
       from.on("data", (chunk) => (line.bytes[way] += chunk.length));
       (thin ? from.pipe(new Thin(thin)) : from).pipe(to);

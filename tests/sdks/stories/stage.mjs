@@ -76,16 +76,27 @@ export async function all(paginator) {
   return items;
 }
 
-/** The back end's side: one call of the account API. */
-export async function backend(method, path, form) {
+const basic = (where) => `Basic ${Buffer.from(`${where.account_sid}:${where.auth_token}`).toString("base64")}`;
+
+/** The back end's side: one call of the account API, with a form or with JSON. */
+export async function backend(method, path, form, json) {
   const answer = await fetch(`${here.base_url}/v1${path}`, {
     method,
-    headers: { authorization: `Basic ${Buffer.from(`${here.account_sid}:${here.auth_token}`).toString("base64")}` },
-    body: form && new URLSearchParams(form),
+    headers: { authorization: basic(here) },
+    body: json ? JSON.stringify(json) : form && new URLSearchParams(form),
   });
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
   return text && JSON.parse(text);
+}
+
+/** A file that a back end hands in, here or at another server: its record. */
+export async function upload({ contentType, filename, media }, where = here) {
+  const url = `${where.base_url}/v1/Services/${where.service_sid}/Media?${new URLSearchParams({ Filename: filename })}`;
+  const headers = { authorization: basic(where), "content-type": contentType };
+  const answer = await fetch(url, { method: "POST", headers, body: media });
+  if (answer.status !== 201) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
 }
 
 /** A room made by the back end, in which these are. */

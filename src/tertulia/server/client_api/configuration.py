@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from tertulia.server.domain.limits import MEDIA_OF_A_MESSAGE
+from tertulia.server.domain.attachments import EMAIL_TYPES
+from tertulia.server.domain.limits import MEDIA_BYTES, MEDIA_OF_A_MESSAGE
 from tertulia.server.domain.sync import ObjectKind, user_object_name
 from tertulia.server.web.operations import Call, Operations
 
@@ -13,8 +14,7 @@ from .memberships import PAGE_SIZE
 
 OPERATIONS = Operations("client")
 
-_MEDIA_MB = 150
-_TEXTS = ("text/plain", "text/html")
+_MB = 1 << 20
 
 
 class Links(msgspec.Struct, frozen=True):
@@ -37,10 +37,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     http_cache_interval: str = "PT5S"
     my_conversations_page_size: int = PAGE_SIZE
     media_attachments_count_limit: int = MEDIA_OF_A_MESSAGE
-    media_attachment_size_limit_in_mb: int = _MEDIA_MB
-    media_attachments_total_size_limit_in_mb: int = _MEDIA_MB
-    email_histories_allowed_mime_types: tuple[str, ...] = _TEXTS
-    email_bodies_allowed_mime_types: tuple[str, ...] = _TEXTS
+    media_attachment_size_limit_in_mb: int
+    """Of one upload; what is less than one is one."""
+    media_attachments_total_size_limit_in_mb: int = MEDIA_BYTES // _MB
+    email_histories_allowed_mime_types: tuple[str, ...] = EMAIL_TYPES
+    email_bodies_allowed_mime_types: tuple[str, ...] = EMAIL_TYPES
 
 
 class SyncObjects(msgspec.Struct, frozen=True):
@@ -65,7 +66,10 @@ async def fetch_configuration(call: Call) -> ConfigurationView:
         url=f"{base_url}{COMMANDS}/Configuration",
         identity=identity,
         service_sid=sid,
-        options=Options(reachability_enabled=service.reachability_enabled),
+        options=Options(
+            reachability_enabled=service.reachability_enabled,
+            media_attachment_size_limit_in_mb=max(1, call.settings.media.max_bytes // _MB),
+        ),
         sync_objects=SyncObjects(
             my_conversations=user_object_name(ObjectKind.CONVERSATIONS, sid, identity),
             my_user_info=user_object_name(ObjectKind.USER_INFO, sid, identity),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tertulia.server.domain.attachments import parts_of
 from tertulia.server.domain.errors import CHANNEL_METADATA_NOT_FOUND, NOT_A_PARTICIPANT
+from tertulia.server.domain.media import MediaCategory
 from tertulia.server.domain.messages import DeleteMessage, Message, SendMessage, UpdateMessage
 from tertulia.server.domain.receipts import delivery_of
 from tertulia.server.domain.values import millisecond
@@ -31,6 +33,15 @@ class Links(msgspec.Struct, frozen=True):
     messages_receipts: str
 
 
+class MediaView(msgspec.Struct, frozen=True):
+    sid: str
+    size: int
+    content_type: str
+    filename: str | None
+    category: str | UnsetType = UNSET
+    """Only of an e-mail's body or history."""
+
+
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     sid: str
     account_sid: str
@@ -42,8 +53,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     body: str | None
     subject: str | None
     attributes: str
-    media: None = None
-    content_sid: None = None
+    media: tuple[MediaView, ...] | None
+    content_sid: str | None
     delivery: DeliveryData | None
     date_created: str
     date_updated: str
@@ -65,6 +76,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             body=message.body,
             subject=message.subject,
             attributes=message.attributes,
+            media=_media_of(message),
+            content_sid=message.content_sid,
             delivery=delivery_of(message),
             date_created=millisecond(message.created_at),
             date_updated=millisecond(message.updated_at),
@@ -72,6 +85,22 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             url=f"{conversation}/Messages/{message.sid}",
             links=Links(conversation, receipts_url(base_url, message.conversation_sid, message.sid)),
         )
+
+
+def _media_of(message: Message) -> tuple[MediaView, ...] | None:
+    """None where there are no files."""
+    if message.media is None:
+        return None
+    return tuple(
+        MediaView(
+            part.sid,
+            part.size,
+            part.content_type,
+            part.filename,
+            UNSET if part.category == MediaCategory.MEDIA else part.category,
+        )
+        for part in parts_of(message.media)
+    )
 
 
 class SendBody(msgspec.Struct, frozen=True):

@@ -37,6 +37,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind is CallerKind.IDENTITY
 
     @property
+    def is_link_holder(self) -> bool:
+        return self.identity == ""
+
+    @property
     def author(self) -> str:
         """The name under which this caller's deeds are kept: his identity, or ``system`` (semantics 3.3)."""
         return self.identity if self.identity is not None else "system"
@@ -73,6 +77,11 @@ def identity(
         endpoint_id=endpoint_id,
         push_credential_sid=push_credential_sid,
     )
+
+
+def link_holder(account_sid: str, service_sid: str) -> Caller:
+    """Whoever has one of our signed URLs: a user whom nobody knows, so that he may do what it says and nothing else."""
+    return Caller(kind=CallerKind.IDENTITY, account_sid=account_sid, service_sid=service_sid, identity="")
 
 
 def operator() -> Caller:

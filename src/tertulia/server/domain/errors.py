@@ -8,6 +8,7 @@
     ├── Forbidden           403   known, and not allowed
     ├── NotFound            404   absent, or not visible to this caller: same answer
     ├── NotSupported        405   this method, here
+    ├── TooSlow             408   the request did not come in time
     ├── Conflict            409   the state does not allow it
     ├── TooLarge            413   more bytes than we read
     ├── TooMany             429   a limit of rate
@@ -55,6 +56,11 @@ class NotFound(TertuliaError):
 
 class NotSupported(TertuliaError):
     status = 405
+
+
+class TooSlow(TertuliaError):
+    status = 408
+    retryable = True
 
 
 class Conflict(TertuliaError):
@@ -121,6 +127,12 @@ METHOD_NOT_SUPPORTED = Row(
 ACCOUNT_SUSPENDED = Row(
     20005, Forbidden, "Account is suspended", "Ask who runs the installation: `tertulia accounts reinstate`."
 )
+LINK_REFUSED = Row(
+    20006,
+    Forbidden,
+    "The temporary URL has expired or is not valid",
+    "Ask for a fresh one; it is good for a few minutes.",
+)
 ACCESS_DENIED = Row(20006, Forbidden, "Access denied", "This is not open to clients.")
 SERVICE_NOT_PERMITTED = Row(
     20403,
@@ -131,6 +143,12 @@ SERVICE_NOT_PERMITTED = Row(
 RESOURCE_NOT_FOUND = Row(20404, NotFound, "The requested resource was not found", "Check the URL.", addressed=True)
 RECEIPT_NOT_FOUND = Row(20404, NotFound, "Delivery receipt not found", "Check the SID.", addressed=True)
 CONTENT_UNKNOWN = Row(20404, NotFound, "Content not found", "Name a content template of the account.")
+UPLOAD_TOO_SLOW = Row(
+    20408,
+    TooSlow,
+    "The upload did not come in time",
+    "Send it again; see media.idle_timeout_s, media.upload_timeout_s.",
+)
 CONFLICT = Row(20409, Conflict, "Conflicting modification", "Read and repeat.")
 STATE_FORBIDS = Row(20409, Conflict, "The state of the resource does not allow this", "See the message.")
 BODY_TOO_LARGE = Row(
@@ -354,7 +372,15 @@ BODY_MISSING = Row(50503, InvalidRequest, "Message has no body, media or content
 BODY_TOO_LONG = Row(50504, InvalidRequest, "Message body is too long", "At most 32 KiB.")
 MEDIA_MISSING = Row(50506, InvalidRequest, "Media SID is missing", "Send a media SID.")
 MEDIA_UNKNOWN = Row(50507, NotFound, "Media not found", "Upload the media first.")
+MEDIA_USED = Row(50508, Conflict, "Media belongs to a message already", "Upload it again.")
+MEDIA_BODY = Row(
+    50509, InvalidRequest, "Body of a media message cannot change", "Leave Body out, or send a new message."
+)
 MEDIA_MALFORMED = Row(50510, InvalidRequest, "Media SID is malformed", "ME and 32 hexadecimal digits.")
+MEDIA_TYPE = Row(50511, InvalidRequest, "Media of this type is not allowed here", "Send another type.")
+MEDIA_SIZE = Row(
+    50512, InvalidRequest, "Media is too large, or there is too much of it", "At most 150 MiB and 10 files."
+)
 GROUP_AUTHOR = Row(50513, InvalidRequest, "Author is not in the group text", "Use a participant's identity or address.")
 MESSAGE_CONFLICT = Row(50514, Conflict, "Conflicting modification of the message", "Read and repeat.")
 CONTENT_MALFORMED = Row(50526, InvalidRequest, "Content SID is malformed", "HX and 32 hexadecimal digits.")
@@ -364,6 +390,12 @@ VARIABLES_TOO_LONG = Row(50529, InvalidRequest, "ContentVariables are too long",
 VARIABLE_KEY = Row(50540, InvalidRequest, "A key of ContentVariables is too long", "At most 16 characters.")
 VARIABLE_VALUE = Row(
     50541, InvalidRequest, "A value of ContentVariables is no text or too long", "At most 256 characters."
+)
+CONTENT_TYPE_UNSUPPORTED = Row(
+    50542,
+    InvalidRequest,
+    "Content type is not supported in conversations",
+    "Give the template a type that conversations show, for instance twilio/text.",
 )
 CHANNEL_METADATA_NOT_FOUND = Row(
     50530, NotFound, "No channel metadata for this message", "Only channels that give metadata have it."

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from tertulia.wire.sids import is_sid
 
 from . import limits
+from .attachments import check_media_sids
 from .base import Change, Command, Entity
 from .conversations import Conversation
 from .errors import (
@@ -48,6 +49,10 @@ class Message(Entity, frozen=True):
     event: int
     delivery: str | None = None
     """What its receipts come to, as JSON; None while there are none (semantics 4.11)."""
+    media: str | None = None
+    """Its files in order, as JSON (``domain.media.MediaPart``); None when there are none."""
+    content_sid: str | None = None
+    """The template it was made from."""
 
 
 def check_body(body: str | None) -> None:
@@ -66,9 +71,10 @@ def check_variables(text: str) -> None:
     if len(variables) > limits.CONTENT_VARIABLES:
         raise VARIABLES_TOO_LONG(f"{len(variables)} variables, {limits.CONTENT_VARIABLES} are allowed")
     for key, value in variables.items():
-        if len(key) > limits.CONTENT_VARIABLE_KEY_CHARS:
+        if len(key) > limits.CONTENT_VARIABLE_KEY_CHARS or "\0" in key:
             raise VARIABLE_KEY()
-        if not isinstance(value, str) or len(value) > limits.CONTENT_VARIABLE_VALUE_CHARS:
+        # Escaped in JSON that is itself a text, a NUL passes by those who look for one in a request.
+        if not isinstance(value, str) or len(value) > limits.CONTENT_VARIABLE_VALUE_CHARS or "\0" in value:
             raise VARIABLE_VALUE()
 
 
@@ -104,6 +110,7 @@ class SendMessage(Command[Message], frozen=True, kw_only=True):
             raise MEDIA_MISSING()
         if not all(is_sid(sid, "ME") for sid in self.media_sids):
             raise MEDIA_MALFORMED()
+        check_media_sids(self.media_sids)
         if not self.body and not self.media_sids and self.content_sid is None:
             raise BODY_MISSING()
 
@@ -122,8 +129,6 @@ class UpdateMessage(Command[Message], frozen=True, kw_only=True):
     def check(self) -> None:
         if self.body is not UNSET:
             check_body(self.body)
-            if not self.body:  # semantics 4.5: nothing is no message, and none has media without a body
-                raise BODY_MISSING()
         if self.author is not UNSET:
             check_length(self.author, limits.AUTHOR_CHARS, AUTHOR_TOO_LONG, "Author")
         if self.subject is not UNSET:

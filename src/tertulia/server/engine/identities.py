@@ -76,6 +76,11 @@ class Identities:
             raise ACCOUNT_SUSPENDED()
         return key.account_sid
 
+    async def is_served(self, account_sid: str) -> bool:
+        """There is such an account, and it is not suspended."""
+        key = await self.key(account_sid)
+        return key is not None and not key.is_suspended
+
     def receive(self, publication: Publication) -> None:
         """What this node remembers of credentials that have changed is forgotten."""
         if isinstance(publication, KeysChanged):

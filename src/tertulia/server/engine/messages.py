@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from tertulia.server.domain.errors import CONTENT_UNKNOWN, GROUP_AUTHOR, MEDIA_UNKNOWN
+from tertulia.server.domain.attachments import parts_text
+from tertulia.server.domain.errors import BODY_MISSING, GROUP_AUTHOR, MEDIA_BODY
 from tertulia.server.domain.messages import (
     DeleteMessage,
     Message,
@@ -18,6 +19,8 @@ from tertulia.server.domain.messages import (
 from tertulia.server.domain.permissions import Need, Permission
 from tertulia.server.domain.sync import ObjectKind, object_sid
 
+from .attachments import attach, attachable, let_go
+from .content import compose
 from .rules import handles
 from .scenes import ConversationScene, MessageScene, in_conversation, on_message
 from .transitions import record_transition
@@ -36,9 +39,9 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
     before = scene.conversation
     before.require_open()
     if command.content_sid is not None:
-        raise CONTENT_UNKNOWN(f"The content {command.content_sid} was not found")
-    if command.media_sids:
-        raise MEDIA_UNKNOWN(f"The media {command.media_sids[0]} was not found")
+        body, files = await compose(unit, command, before.service_sid)
+    else:
+        body, files = command.body or None, await attachable(unit, before.service_sid, command.media_sids)
     author = command.author
     if author is None or (unit.caller.is_identity and "author" not in unit.amended):
         author = unit.caller.author
@@ -58,7 +61,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         service_sid=before.service_sid,
         author=author,
         participant_sid=participant_sid,
-        body=command.body or None,
+        body=body,
         subject=command.subject,
         attributes=command.attributes,
         created_at=created_at,
@@ -66,6 +69,8 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         last_updated_by=None,
         created_event=before.messages_event + 1,
         event=before.messages_event + 1,
+        media=parts_text(files),
+        content_sid=command.content_sid,
     )
     conversation = msgspec.structs.replace(
         before.revived(unit.now),
@@ -77,6 +82,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         messages_event=message.event,
     )
     await unit.messages.add(message)
+    await attach(unit, files, message)
     await unit.conversations.save(conversation, before)
     unit.record(MessageAdded(message=message, conversation=conversation))
     record_transition(unit, conversation, before, "EVENT")
@@ -102,13 +108,17 @@ async def update_message(unit: Unit, command: UpdateMessage, scene: MessageScene
     before = scene.message
     edited = msgspec.structs.replace(
         before,
-        body=before.body if command.body is UNSET else command.body,
+        body=before.body if command.body is UNSET else command.body or None,
         author=before.author if command.author is UNSET else command.author,
         subject=before.subject if command.subject is UNSET else command.subject or None,
         attributes=before.attributes if command.attributes is UNSET else command.attributes,
         created_at=before.created_at if command.created_at is UNSET else command.created_at,
         updated_at=before.updated_at if command.updated_at is UNSET else command.updated_at,
     )
+    if edited.body != before.body and before.media is not None:
+        raise MEDIA_BODY()
+    if command.body is not UNSET and edited.body is None and before.media is None:
+        raise BODY_MISSING()
     if edited.author != before.author:
         participant_sid = await unit.participants.authored(scene.conversation, edited.author)
         if scene.conversation.group_key is not None and participant_sid is None:
@@ -146,6 +156,8 @@ async def delete_message(unit: Unit, command: DeleteMessage, scene: MessageScene
     await unit.messages.remove(message)
     if message.delivery is not None:
         await unit.receipts.remove_of_message(message.sid)
+    if message.media is not None:
+        let_go(unit, await unit.media.remove_of_message(message.sid))
     conversation = msgspec.structs.replace(
         before, messages_event=before.messages_event + 1, message_count=before.message_count - 1
     )

@@ -33,6 +33,8 @@ from tertulia.server.storage.services import Services
 from tertulia.server.storage.users import ShownUsers, Users
 
 from .account_queries import AccountQueries
+from .content_queries import ContentQueries
+from .media_queries import MediaQueries
 from .receipt_queries import ReceiptReads
 from .scenes import is_waiting_creator, requires_visible
 from .sync.reads import SyncReads
@@ -57,6 +59,10 @@ class Queries:
         self.webhooks = WebhookQueries(database)
         self.of_account = AccountQueries(database)
         """Credentials, addresses, devices, notification settings."""
+        self.contents = ContentQueries(database)
+        """Content templates."""
+        self.media = MediaQueries(database)
+        """Files, for those who may see them."""
         self.receipts = ReceiptReads(database)
         """Delivery receipts of a message."""
 

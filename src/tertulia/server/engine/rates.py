@@ -82,6 +82,9 @@ FREE: Final[frozenset[str]] = frozenset(
         *("CreateService", "ConfigureService", "DeleteService", "UpdateAccount", "ConfigureNotifications"),
         *("CreateCredential", "UpdateCredential", "DeleteCredential"),
         *("CreateAddressConfiguration", "UpdateAddressConfiguration", "DeleteAddressConfiguration"),
+        *("CreateContent", "UpdateContent", "DeleteContent", "RequestApproval"),
+        # Uploads have limits of their own.
+        *("KeepMedia", "DeleteMedia", "ForgetOrphans"),
         *("ConfigureHooks", "CreateScopedWebhook", "UpdateScopedWebhook", "DeleteScopedWebhook"),
         *("RegisterPush", "RemovePush", "DeletePush", "NotePushUse"),
         # UNVERIFIED: of a thousand readers each moves his horizon with each message.

@@ -14,7 +14,9 @@ from tertulia.server.domain.conversations import RemoveConversationRemains, Swee
 from tertulia.server.domain.jobs import Job
 from tertulia.server.domain.services import RemoveServiceRemains, SweepService
 from tertulia.server.domain.users import RemoveUserRemains, SweepUser
+from tertulia.server.storage.remains import Gone
 
+from .attachments import let_go
 from .participants import remove_from
 from .rules import handles
 from .scenes import AccountScene, in_account
@@ -33,7 +35,7 @@ def promise_sweep(unit: Unit, job: Job) -> None:
 async def remove_conversation_remains(unit: Unit, command: RemoveConversationRemains, _scene: AccountScene) -> int:
     if await unit.conversations.get(command.conversation) is not None:
         return 0  # it is there: nothing of it is left over
-    gone = await unit.remains.of_conversation(command.conversation, command.most)
+    gone = _all_of(unit, await unit.remains.of_conversation(command.conversation, command.most))
     if gone and command.goes_on:
         promise_sweep(
             unit, SweepConversation(account_sid=unit.caller.account_sid, conversation_sid=command.conversation)
@@ -45,10 +47,16 @@ async def remove_conversation_remains(unit: Unit, command: RemoveConversationRem
 async def remove_service_remains(unit: Unit, command: RemoveServiceRemains, _scene: AccountScene) -> int:
     if await unit.services.find(unit.caller.account_sid, command.service_sid) is not None:
         return 0
-    gone = await unit.remains.of_service(command.service_sid, command.most)
+    gone = _all_of(unit, await unit.remains.of_service(command.service_sid, command.most))
     if gone and command.goes_on:
         promise_sweep(unit, SweepService(account_sid=unit.caller.account_sid, service_sid=command.service_sid))
     return gone
+
+
+def _all_of(unit: Unit, gone: Gone) -> int:
+    """How much went, when the bytes of the files among it are promised to go as well."""
+    let_go(unit, gone.media)
+    return gone.rows
 
 
 @handles(RemoveUserRemains, on=in_account, for_clients=False)

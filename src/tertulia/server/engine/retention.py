@@ -11,6 +11,7 @@ from tertulia.server.domain.messages import Message, MessageRemoved
 from tertulia.server.domain.retention import ChooseRetention, ForgetOldMessages, Retention, RetentionChosen
 from tertulia.server.domain.sync import ObjectKind, object_sid
 
+from .attachments import let_go
 from .rules import handles
 from .scenes import AccountScene, InstallationScene, in_account, in_installation
 from .unit import Unit
@@ -50,6 +51,7 @@ async def forget_old_messages(unit: Unit, command: ForgetOldMessages, _scene: Ac
         return 0
     await unit.messages.remove_up_to(before.sid, old[-1].index)
     await unit.receipts.remove_of_messages([message.sid for message in old if message.delivery is not None])
+    let_go(unit, await unit.media.remove_of_messages([message.sid for message in old if message.media is not None]))
     conversation = before
     for message in old:
         conversation = _without(unit, conversation, message)

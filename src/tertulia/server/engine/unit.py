@@ -16,9 +16,11 @@ from tertulia.server.domain.limits import GROUP_TEXT_PARTICIPANTS
 from tertulia.server.sealing import Sealer
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.address_configurations import AddressConfigurations
+from tertulia.server.storage.content import Contents
 from tertulia.server.storage.conversations import Conversations
 from tertulia.server.storage.credentials import Credentials
 from tertulia.server.storage.database import Connection
+from tertulia.server.storage.media import MediaFiles
 from tertulia.server.storage.memberships import Memberships
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.mutations import Mutations
@@ -52,6 +54,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What account holders do with hooks on is asked about before, too (semantics 1.2)."""
     flows: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The URL that stands for a flow's SID (semantics 1.1)."""
+    media_quota_bytes: int = 0
+    """What all files of a service may have together; 0 is no limit."""
     keeps_done_jobs: bool = False
     """Jobs stay in the outbox when they are done, until housekeeping removes them."""
 
@@ -93,6 +97,8 @@ class Unit:
         self.memberships = Memberships(connection)
         self.messages = Messages(connection)
         self.receipts = Receipts(connection)
+        self.media = MediaFiles(connection)
+        self.contents = Contents(connection)
         self.tombstones = Tombstones(connection)
         self.remains = Remains(connection)
         self.retentions = Retentions(connection)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tertulia.server.domain.attachments import parts_of
 from tertulia.server.domain.base import Change
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.conversations import (
@@ -35,6 +36,19 @@ from tertulia.server.domain.webhooks import Parameters
 
 Facts = dict[str, str | None]
 """Parameters by name; those without a value are not sent (semantics 1.3)."""
+
+
+class _MediaFact(msgspec.Struct, frozen=True, rename="pascal"):
+    """A file of a message, as receivers are told of it."""
+
+    sid: str
+    filename: str | None
+    content_type: str
+    size: int
+    category: str
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -130,7 +144,18 @@ def _message(message: Message) -> Facts:
         "Author": message.author,
         "ParticipantSid": message.participant_sid,
         "Attributes": message.attributes,
+        "Media": _media(message),
     }
+
+
+def _media(message: Message) -> str | None:
+    """JSON with capitalised keys (semantics 1.3)."""
+    if message.media is None:
+        return None
+    parts = parts_of(message.media)
+    return _encode(
+        [_MediaFact(part.sid, part.filename, part.content_type, part.size, part.category) for part in parts]
+    ).decode()
 
 
 def _message_added(change: MessageAdded, _now: int) -> Facts:

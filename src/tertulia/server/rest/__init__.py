@@ -9,6 +9,7 @@ Table of contents, a file per resource:
 * ``users``, ``roles``: people of a service, and what they may do
 * ``user_conversations``, ``participant_conversations``: the two reverse views
 * ``address_configurations``: what happens when a stranger writes to an address
+* ``content``: templates of messages
 * ``credentials``, ``push_bindings``, ``notifications``: which devices are woken, by which service, with which words
 * ``hooks``, ``webhooks``: whom to ask and tell, of accounts and services, of conversations
 * ``views``, ``parameters``: shapes that several resources show, values that several read
@@ -24,6 +25,7 @@ from tertulia.server.web.operations import Operations
 from . import (
     address_configurations,
     configuration,
+    content,
     conversation_with_participants,
     conversations,
     credentials,
@@ -62,6 +64,7 @@ for _part in (
     hooks,
     webhooks,
     address_configurations,
+    content,
     credentials,
     notifications,
     push_bindings,

@@ -8,12 +8,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tertulia.server.domain import messages as domain
+from tertulia.server.domain.attachments import parts_of
 from tertulia.server.domain.errors import (
     BAD_DATE_CREATED,
     BAD_DATE_UPDATED,
     BAD_PARAMETER,
     CHANNEL_METADATA_NOT_FOUND,
 )
+from tertulia.server.domain.media import MediaCategory
 from tertulia.server.domain.messages import Message
 from tertulia.server.domain.receipts import delivery_of
 from tertulia.server.domain.values import second
@@ -35,6 +37,24 @@ class MediaView(msgspec.Struct, frozen=True):
     content_type: str
     filename: str | None
     size: int
+    category: str | UnsetType = UNSET
+    """Only of an e-mail's body or history, which the description does not speak of. UNVERIFIED."""
+
+
+def _media_of(message: Message) -> list[MediaView] | None:
+    """None where there are no files."""
+    if message.media is None:
+        return None
+    return [
+        MediaView(
+            part.sid,
+            part.content_type,
+            part.filename,
+            part.size,
+            UNSET if part.category == MediaCategory.MEDIA else part.category,
+        )
+        for part in parts_of(message.media)
+    ]
 
 
 class MessageLinks(msgspec.Struct, frozen=True, gc=False):
@@ -80,9 +100,9 @@ class MessageView(msgspec.Struct, frozen=True, gc=False):
             created if message.updated_at == message.created_at else second(message.updated_at),
             url,
             MessageLinks(url + "/Receipts", url + "/ChannelMetadata"),
-            None,
+            _media_of(message),
             delivery_of(message),
-            None,
+            message.content_sid,
             message.service_sid if is_long else UNSET,
         )
 

@@ -1,20 +1,22 @@
 """The callable that uvicorn serves: HTTP in, values to the faces, HTTP out.
 
-The host does not matter; the path chooses. ``/v1/typing`` and ``/v1/registrations`` belong to clients, the rest of
-``/v1`` to account holders.
+The host does not matter; the path chooses. ``/v1/typing`` and ``/v1/registrations`` belong to clients, the media of
+services to both, the rest of ``/v1`` to account holders.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tertulia.server import observe
 from tertulia.server.domain.errors import BODY_TOO_LARGE, RESOURCE_NOT_FOUND, TertuliaError
 from tertulia.wire.requests import Reply, Request, error_reply, parse_query
 
 from . import cors
-from .dispatch import CallerGone, Dispatcher
+from .dispatch import Dispatcher
+from .streams import CallerGone, Incoming, Outgoing, send_pieces
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -26,6 +28,24 @@ _CLOSE: Final = (b"connection", b"close")
 _CORS: Final = tuple((name.lower().encode(), value.encode()) for name, value in cors.HEADERS)
 _CLIENT_PREFIXES: Final = ("/Client/", "/v3/", "/v1/typing", "/v1/registrations")
 _REST_PREFIX: Final = "/v1/"
+_SERVICES: Final = "/v1/Services/"
+_MEDIA: Final = re.compile(r"/v1/Services/[^/]+/Media(?:Set)?(?:/|$)").match
+_UPLOAD: Final = re.compile(r"/v1/Services/[^/]+/Media").fullmatch
+
+
+def is_upload(method: str, path: str) -> bool:
+    """Whether the body of such a request is read as it comes, with time limits of its own."""
+    return method == "POST" and _UPLOAD(path) is not None
+
+
+class UploadLimits(NamedTuple):
+    """How long a body that is read as it comes may bring nothing, and how long it may take in all."""
+
+    idle_s: float
+    total_s: float
+
+
+UPLOAD_LIMITS: Final = UploadLimits(30.0, 1800.0)
 
 
 class HttpApp:
@@ -38,13 +58,17 @@ class HttpApp:
         self,
         rest: Dispatcher,
         client: Dispatcher,
+        media: Dispatcher | None = None,
         *,
         is_ready: Callable[[], Awaitable[bool]],
         document: Callable[[], bytes],
         body_limit_bytes: int,
+        upload_limits: UploadLimits = UPLOAD_LIMITS,
     ) -> None:
         self._rest = rest
         self._client = client
+        self._media = media
+        self._upload_limits = upload_limits
         self._is_ready = is_ready
         self._document = document
         self._limit = body_limit_bytes
@@ -58,6 +82,8 @@ class HttpApp:
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("utf-8", "replace")
         face = self._face(path)
+        if face is not None and face is self._media and method != "OPTIONS":
+            return await self._media_answer(face, scope, receive, send, method, path)
         try:
             reply = await (
                 self._own(method, path) if face is None else self._answer(face, scope, receive, method, path)
@@ -68,12 +94,48 @@ class HttpApp:
         # may not read.
         await _send(send, reply, with_body=not is_head, for_all_origins=face is not None)
 
+    async def _media_answer(
+        self, face: Dispatcher, scope: Scope, receive: Receive, send: Send, method: str, path: str
+    ) -> None:
+        """Bodies come and go in pieces here."""
+        idle_s, total_s = self._upload_limits
+        incoming = None
+        if method not in ("GET", "HEAD"):
+            length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+            incoming = Incoming(receive, length, idle_s=idle_s, total_s=total_s)
+        try:
+            reply = await self._answer(face, scope, receive, method, path, incoming)
+        except CallerGone:
+            return
+        with_body = scope["method"] != "HEAD"
+        if isinstance(reply, Outgoing):
+            headers = [*_encoded(reply), *_CORS, (b"content-length", str(reply.length).encode())]
+            try:
+                if with_body:
+                    return await send_pieces(send, receive, reply, headers)
+                await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+                return await send({"type": "http.response.body", "body": b""})
+            finally:
+                await reply.close()
+        refused = incoming if is_upload(method, path) and reply.status >= 400 else None
+        await _send(send, reply, with_body=with_body, for_all_origins=True, refused=refused)
+
     def _face(self, path: str) -> Dispatcher | None:
         if path.startswith(_CLIENT_PREFIXES):
             return self._client
+        if path.startswith(_SERVICES) and self._media is not None and _MEDIA(path):
+            return self._media
         return self._rest if path.startswith(_REST_PREFIX) else None
 
-    async def _answer(self, face: Dispatcher, scope: Scope, receive: Receive, method: str, path: str) -> Reply:
+    async def _answer(
+        self,
+        face: Dispatcher,
+        scope: Scope,
+        receive: Receive,
+        method: str,
+        path: str,
+        incoming: Incoming | None = None,
+    ) -> Reply:
         if method == "OPTIONS":
             return cors.PREFLIGHT
         headers = _headers(scope["headers"])
@@ -90,6 +152,7 @@ class HttpApp:
             request,
             base_url=f"{scope['scheme']}://{host}" if host else None,
             body=(lambda: self._body(headers, receive)) if method != "GET" else None,
+            incoming=incoming,
         )
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
@@ -140,17 +203,31 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
 
-async def _send(send: Send, reply: Reply, *, with_body: bool, for_all_origins: bool) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+def _encoded(reply: Reply) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+
+
+async def _send(
+    send: Send, reply: Reply, *, with_body: bool, for_all_origins: bool, refused: Incoming | None = None
+) -> None:
+    """``refused`` is a body that is not read: its sender may still be at it, and hears of the refusal first."""
+    headers = _encoded(reply)
     if reply.body:
         headers.append((b"content-length", str(len(reply.body)).encode()))
         if not any(name == b"content-type" for name, _ in headers):
             headers.append(_JSON)
-    if reply.status != 204 and not reply.body:
+    elif reply.status not in (204, 304):
         headers.append((b"content-length", b"0"))
     if for_all_origins and reply is not cors.PREFLIGHT:
         headers.extend(_CORS)
-    if reply.status == BODY_TOO_LARGE.family.status:
+    is_cut = refused is not None and not refused.is_whole
+    if is_cut or reply.status == BODY_TOO_LARGE.family.status:
         headers.append(_CLOSE)  # what is left of the body is not read
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if is_cut and refused is not None:
+        # A connection that is closed with bytes unread may take the answer with it.
+        await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+        await refused.throw_away()
+        await send({"type": "http.response.body", "body": b""})
+        return
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})

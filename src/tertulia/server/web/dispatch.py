@@ -20,6 +20,7 @@ from .errors import known
 from .faces import Face
 from .forms import Reader
 from .operations import Call, Found, Operations, Router, Services
+from .streams import CallerGone, Incoming, with_headers
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,6 @@ _encode: Final = msgspec.json.Encoder().encode
 _UNKNOWN: Final = "unknown"
 """What a request for no operation counts as."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-class CallerGone(Exception):
-    """The caller hung up before the request was whole; there is nobody to answer."""
 
 
 class Dispatcher:
@@ -65,13 +62,14 @@ class Dispatcher:
         caller: Caller | None = None,
         base_url: str | None = None,
         body: Callable[[], Awaitable[bytes]] | None = None,
+        incoming: Incoming | None = None,
     ) -> Reply:
         """The answer to a request.
 
         Who asks is found from its headers unless the connection knows it and says so with ``caller``. URLs in the
         answer begin with ``server.public_url``, else ``base_url``, else ``http://`` and the request's host. What is
-        not here yet of the request is brought by ``body``, for callers who are let in only; its ``CallerGone`` is
-        the one thing raised.
+        not here yet of the request is brought by ``body``, for callers who are let in only, or left in ``incoming`` to
+        operations that read it themselves; their ``CallerGone`` is the one thing raised.
         """
         started = time.perf_counter()
         request_id = f"RQ{self._randomness.draw(16).hex()}"
@@ -86,11 +84,13 @@ class Dispatcher:
             who = caller or await self._face.caller(request)
             if span is not None:
                 span.belongs_to(who.account_sid)
-            if body is not None:
+            if incoming is not None and not _is_streamed(found):
+                incoming = None
+            if body is not None and incoming is None:
                 waits = time.perf_counter()
                 request = msgspec.structs.replace(request, body=await body())
                 started += time.perf_counter() - waits  # how fast they send is not ours to measure
-            work = self._answer(request, found, who, url)
+            work = self._answer(request, found, who, url, incoming)
             if caller is None and self._admission is not None:  # requests of a connection have taken their turn
                 work = self._admission.through(who.account_sid, work)
             reply = await work
@@ -105,6 +105,8 @@ class Dispatcher:
             if span is not None:
                 span.answered(None if reply is None else reply.status)
         seconds = time.perf_counter() - started
+        if incoming is not None:
+            seconds = max(seconds - incoming.waited_s, 0.0)
         self._told(request_id, request.method, found, reply.status, seconds)
         if caller is not None:
             # Inside a connection only the id is of use.
@@ -116,13 +118,22 @@ class Dispatcher:
             *self._face.headers,
             *reply.headers,
         )
-        return Reply(reply.status, reply.body, headers)
+        return with_headers(reply, headers)
 
-    async def _answer(self, request: Request, found: Found | frozenset[str], caller: Caller, url: str) -> Reply:
+    async def _answer(
+        self,
+        request: Request,
+        found: Found | frozenset[str],
+        caller: Caller,
+        url: str,
+        incoming: Incoming | None,
+    ) -> Reply:
         if not isinstance(found, Found):
             raise METHOD_NOT_SUPPORTED() if found else RESOURCE_NOT_FOUND()
         operation = found.operation
         call = Call(operation, found.values, request, caller, url, self._services)
+        if incoming is not None:
+            call.incoming = incoming
         await self._face.enter(call)
         if operation.query is not None:
             call.query = self._readers[operation.query].of_query(request.query)
@@ -160,6 +171,10 @@ class Dispatcher:
 
 def _named(found: Found | frozenset[str]) -> str:
     return found.operation.name if isinstance(found, Found) else _UNKNOWN
+
+
+def _is_streamed(found: Found | frozenset[str]) -> bool:
+    return isinstance(found, Found) and found.operation.body == "stream"
 
 
 def _known_method(method: str) -> str:

@@ -18,7 +18,9 @@ from .operations import Operation
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
-_SECURITY: Final = {"rest": "account", "client": "accessToken"}
+_BYTES: Final = "application/octet-stream"
+_SECURITY: Final = {"rest": ("account",), "client": ("accessToken",), "media": ("account", "accessToken")}
+"""The schemes of each face; one of them is enough."""
 _SCHEMES: Final = {
     "account": {
         "type": "http",
@@ -91,7 +93,7 @@ def _entry(operation: Operation, schema_of: Mapping[int, Any], components: Mappi
         "operationId": _identifier(operation),
         "summary": summary,
         "tags": [operation.face],
-        "security": [{_SECURITY[operation.face]: []}] if operation.face in _SECURITY else [],
+        "security": [{scheme: []} for scheme in _SECURITY.get(operation.face, ())],
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
             for name in operation.parameters
@@ -102,6 +104,8 @@ def _entry(operation: Operation, schema_of: Mapping[int, Any], components: Mappi
         entry["description"] = rest.strip()
     if operation.query is not None:
         entry["parameters"].extend(_query(schema_of[id(operation.query)], components))
+    if operation.body == "stream":
+        entry["requestBody"] = {"content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}}}
     if operation.form is not None:
         kind = _FORM if operation.body == "form" else _JSON
         entry["requestBody"] = {"content": {kind: {"schema": schema_of[id(operation.form)]}}}

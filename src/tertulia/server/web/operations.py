@@ -19,16 +19,18 @@ import msgspec
 from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.engine.engine import Engine
+from tertulia.server.engine.media_store import MediaStore
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.typing import Typing
 from tertulia.server.settings import Settings
 from tertulia.wire.requests import Request, segments
 
 from .page_tokens import PageTokens
+from .streams import Incoming
 
 R = TypeVar("R")
 S = TypeVar("S", bound=msgspec.Struct)
-BodyKind = Literal["form", "json"]
+BodyKind = Literal["form", "json", "stream"]
 Handler = Callable[..., Awaitable[Any]]
 
 
@@ -140,7 +142,7 @@ class Operations:
         """Declare what answers a method on a path; the function stays as it is.
 
         It gets the ``Call``, and the form if there is one, and answers with a view, None for no body, or a ``Reply``
-        that is sent as it is.
+        that is sent as it is. With ``body="stream"`` it has no form, and reads ``call.incoming`` itself.
         """
         mounts = (("", False), (_LONG, True)) if scopes is BOTH else (("", False),)
 
@@ -173,16 +175,24 @@ class Operations:
 class Services:
     """What handlers work with, made once for all requests."""
 
-    __slots__ = ("engine", "page_tokens", "queries", "settings", "typing")
+    __slots__ = ("engine", "media", "page_tokens", "queries", "settings", "typing")
 
     def __init__(
-        self, engine: Engine, queries: Queries, typing: Typing, settings: Settings, page_tokens: PageTokens
+        self,
+        engine: Engine,
+        queries: Queries,
+        typing: Typing,
+        settings: Settings,
+        page_tokens: PageTokens,
+        media: MediaStore | None = None,
     ) -> None:
         self.engine = engine
         self.queries = queries
         self.typing = typing
         self.settings = settings
         self.page_tokens = page_tokens
+        self.media = media
+        """For the operations of the media face alone."""
 
 
 class Call:
@@ -192,6 +202,8 @@ class Call:
         "base_url",
         "caller",
         "engine",
+        "incoming",
+        "media",
         "operation",
         "page_tokens",
         "path",
@@ -231,6 +243,9 @@ class Call:
         self.typing = services.typing
         self.settings = services.settings
         self.page_tokens = services.page_tokens
+        self.media = services.media
+        self.incoming: Incoming | None = None
+        """What is not read yet of the request, of an operation with ``body="stream"``."""
 
     async def execute(self, command: Command[R]) -> R:
         """Do what the command says, as this request's caller."""

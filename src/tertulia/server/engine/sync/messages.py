@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec import UNSET
+
+from tertulia.server.domain.attachments import parts_of
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import LIST_NOT_FOUND
+from tertulia.server.domain.media import MediaCategory
 from tertulia.server.domain.messages import Message
 from tertulia.server.domain.receipts import delivery_of
 from tertulia.server.domain.sync import ObjectKind
@@ -14,7 +18,7 @@ from tertulia.server.storage.database import Connection
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.tombstones import Tombstones
-from tertulia.wire.sync import Item, MessageData, ObjectEvent
+from tertulia.wire.sync import AttachmentData, Item, MediaData, MessageData, ObjectEvent
 
 from .views import ListView, New, Replay, joined
 
@@ -69,17 +73,31 @@ class MessagesView(ListView):
 
 
 def message_data(message: Message) -> MessageData:
+    medias = UNSET if message.media is None else _medias(message.media)
+    files = () if medias is UNSET else [media for media in medias if media.category == MediaCategory.MEDIA]
     return MessageData(
         sid=message.sid,
         author=message.author,
         text=message.body,
-        type="text",
+        type="media" if files else "text",
         attributes=message.attributes,
         timestamp=millisecond(message.created_at),
         date_updated=millisecond(message.updated_at),
         last_updated_by=message.last_updated_by,
         member_sid=message.participant_sid,
         subject=message.subject,
-        content_sid=None,
+        content_sid=message.content_sid,
         delivery=delivery_of(message),
+        media=_attachment(files[0]) if files else UNSET,
+        medias=medias,
     )
+
+
+def _medias(text: str) -> tuple[MediaData, ...]:
+    return tuple(
+        MediaData(part.sid, part.category, part.filename, part.content_type, part.size) for part in parts_of(text)
+    )
+
+
+def _attachment(media: MediaData) -> AttachmentData:
+    return AttachmentData(media.sid, media.filename, media.content_type, media.size)

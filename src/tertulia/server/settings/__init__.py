@@ -15,12 +15,12 @@ from msgspec.structs import force_setattr
 
 from tertulia.wire.sids import FLOW, is_sid
 
-ENVIRONMENT_PREFIX = "TERTULIA_"
+from .media import BlobsSettings as BlobsSettings
+from .media import MediaSettings as MediaSettings
+from .media import ScannerSettings as ScannerSettings
+from .units import BYTES, DAYS, SECONDS, SECRET
 
-BYTES = {"unit": "bytes"}
-SECONDS = {"unit": "seconds"}
-DAYS = {"unit": "days"}
-SECRET = {"secret": True}
+ENVIRONMENT_PREFIX = "TERTULIA_"
 
 
 OnExpiry = Literal["reauth", "close"]
@@ -489,6 +489,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     outgoing: OutgoingSettings = OutgoingSettings()
     push: PushSettings = PushSettings()
     retention: RetentionSettings = RetentionSettings()
+    blobs: BlobsSettings = BlobsSettings()
+    scanner: ScannerSettings = ScannerSettings()
+    media: MediaSettings = MediaSettings()
     seal: SealSettings = SealSettings()
     log: LogSettings = LogSettings()
     traces: TracesSettings = TracesSettings()
