@@ -117,7 +117,9 @@ async def test_a_slow_receiver_delays_its_own_conversation_only(site: Site) -> N
     await say(site, quick, "quick 1", "quick 2")
     working = asyncio.create_task(site.settle())
     told = await site.receiver.wait_for(3)
-    assert bodies(told) == ["slow 1", "quick 1", "quick 2"]
+    # Two conversations, two connections: only within each there is an order.
+    assert [body for body in bodies(told) if body.startswith("quick")] == ["quick 1", "quick 2"]
+    assert [body for body in bodies(told) if body.startswith("slow")] == ["slow 1"]
     let_go.set()
     await working
     assert bodies(site.receiver.told)[3:] == ["slow 2"]

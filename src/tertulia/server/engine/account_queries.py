@@ -10,11 +10,12 @@ from tertulia.server.domain.notifications import NotificationSettings
 from tertulia.server.domain.push import PushRegistration
 from tertulia.server.storage.address_configurations import AddressConfigurations
 from tertulia.server.storage.credentials import Credentials
-from tertulia.server.storage.database import Connection, Database
+from tertulia.server.storage.database import Database
 from tertulia.server.storage.notifications import Notifications
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.push import PushRegistrations, RegistrationFilter
-from tertulia.server.storage.services import Services
+
+from .visible import visible_service
 
 
 class AccountQueries:
@@ -51,7 +52,7 @@ class AccountQueries:
 
     async def registration(self, caller: Caller, service_sid: str, sid: str) -> PushRegistration:
         async with self._database.snapshot() as connection:
-            await _require_service(connection, caller, service_sid)
+            await visible_service(connection, caller, service_sid)
             registration = await PushRegistrations(connection).find(service_sid, sid)
         if registration is None:
             raise RESOURCE_NOT_FOUND()
@@ -61,7 +62,7 @@ class AccountQueries:
         self, caller: Caller, service_sid: str, only: RegistrationFilter, wanted: Page
     ) -> list[PushRegistration]:
         async with self._database.snapshot() as connection:
-            await _require_service(connection, caller, service_sid)
+            await visible_service(connection, caller, service_sid)
             return await PushRegistrations(connection).page(service_sid, only, wanted)
 
     async def is_push_use_due(self, service_sid: str, identity: str, endpoint: str, before: int) -> bool:
@@ -72,11 +73,6 @@ class AccountQueries:
     async def notifications(self, caller: Caller, service_sid: str) -> NotificationSettings:
         """What the service has set; of one that never set anything, the defaults."""
         async with self._database.snapshot() as connection:
-            await _require_service(connection, caller, service_sid)
+            await visible_service(connection, caller, service_sid)
             settings = await Notifications(connection).settings(service_sid)
         return settings or NotificationSettings(service_sid, caller.account_sid)
-
-
-async def _require_service(connection: Connection, caller: Caller, sid: str) -> None:
-    if await Services(connection).find(caller.account_sid, sid) is None:
-        raise RESOURCE_NOT_FOUND()

@@ -42,18 +42,24 @@ class HookDirectory:
 
     async def of(self, webhooks: Webhooks, account_sid: str, service_sid: str) -> Choice:
         """The hooks of a service, remembered or read."""
-        key = (account_sid, service_sid)
-        known = self._known.get(key)
-        if known is not None and 0 < known[1] - self._clock.now() <= REMEMBERED_US:
-            return known[0]
+        known = self.remembered(account_sid, service_sid)
+        if known is not None:
+            return known
         changes = self._changes
         account, service = await webhooks.settings_of_both(account_sid, service_sid)
         choice = Choice(account, service if service is not None and service.is_configured else account)
         if changes == self._changes:  # else what was read may be older than the news
             if len(self._known) >= 10_000:
                 self._known.clear()
-            self._known[key] = (choice, self._clock.now() + REMEMBERED_US)
+            self._known[account_sid, service_sid] = (choice, self._clock.now() + REMEMBERED_US)
         return choice
+
+    def remembered(self, account_sid: str, service_sid: str) -> Choice | None:
+        """The hooks of a service, if nothing need be read for them."""
+        known = self._known.get((account_sid, service_sid))
+        if known is not None and 0 < known[1] - self._clock.now() <= REMEMBERED_US:
+            return known[0]
+        return None
 
     def _hear(self, publication: Publication) -> None:
         if isinstance(publication, HooksChanged):

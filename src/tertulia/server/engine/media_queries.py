@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import MEDIA_UNKNOWN, RESOURCE_NOT_FOUND
 from tertulia.server.domain.media import Media
-from tertulia.server.storage.database import Connection, Database
+from tertulia.server.storage.database import Database
 from tertulia.server.storage.media import MediaFiles, MediaUsage
-from tertulia.server.storage.services import Services
+
+from .visible import visible_service
 
 
 class MediaQueries:
@@ -54,7 +55,7 @@ class MediaQueries:
         if caller.is_identity and caller.service_sid != service_sid:
             raise RESOURCE_NOT_FOUND()
         async with self._database.snapshot() as connection:
-            await _require_service(connection, caller, service_sid)
+            await visible_service(connection, caller, service_sid)
             return await MediaFiles(connection).usage(service_sid)
 
     async def usage_of_all(self) -> MediaUsage:
@@ -82,8 +83,3 @@ async def _seen(media: MediaFiles, caller: Caller, service_sid: str, known: dict
         for sid, one in known.items()
         if (one.author == caller.identity if one.message_sid is None else one.conversation_sid in seen)
     }
-
-
-async def _require_service(connection: Connection, caller: Caller, service_sid: str) -> None:
-    if await Services(connection).find(caller.account_sid, service_sid) is None:
-        raise RESOURCE_NOT_FOUND()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
@@ -37,6 +36,7 @@ from tertulia.server.domain.media import (
     check_filename,
     media_type,
 )
+from tertulia.server.domain.places import Places
 from tertulia.server.settings import MediaSettings
 
 from .engine import Engine
@@ -93,7 +93,7 @@ class MediaStore:
         self._new_sid = new_sid
         self._settings = settings
         self._folder = folder
-        self._running: Counter[str] = Counter()
+        self._places = Places()
 
     # --- coming
 
@@ -121,16 +121,11 @@ class MediaStore:
 
     @contextlib.contextmanager
     def _place(self, whose: str, at_once: int) -> Iterator[None]:
-        if self._running[whose] >= at_once:
-            observe.refused_by("uploads")
-            raise too_many(TOO_MANY_REQUESTS)
-        self._running[whose] += 1
-        try:
+        with self._places.one_for(whose, at_once) as is_free:
+            if not is_free:
+                observe.refused_by("uploads")
+                raise too_many(TOO_MANY_REQUESTS)
             yield
-        finally:
-            self._running[whose] -= 1
-            if not self._running[whose]:
-                del self._running[whose]
 
     async def keep(self, caller: Caller, upload: Upload, content: AsyncIterator[bytes], most: int) -> Media:
         """Take the bytes, look at them, record the file. What ``content`` raises goes on, and nothing is left."""

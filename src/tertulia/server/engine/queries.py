@@ -36,8 +36,9 @@ from .account_queries import AccountQueries
 from .content_queries import ContentQueries
 from .media_queries import MediaQueries
 from .receipt_queries import ReceiptReads
-from .scenes import is_waiting_creator, requires_visible
+from .scenes import is_waiting_creator
 from .sync.reads import SyncReads
+from .visible import visible_conversation, visible_service
 from .webhook_queries import WebhookQueries
 from .windows import Cut, Window, window
 
@@ -77,10 +78,7 @@ class Queries:
 
     async def service(self, caller: Caller, sid: str) -> Service:
         async with self._database.snapshot() as connection:
-            service = await Services(connection).find(caller.account_sid, sid)
-        if service is None:
-            raise RESOURCE_NOT_FOUND()
-        return service
+            return await visible_service(connection, caller, sid)
 
     async def services(self, caller: Caller, wanted: Page) -> list[Service]:
         async with self._database.snapshot() as connection:
@@ -100,7 +98,7 @@ class Queries:
     async def conversation(self, caller: Caller, service_sid: str, key: str) -> Conversation:
         """By SID or unique name."""
         async with self._database.snapshot() as connection:
-            return await _conversation(connection, caller, service_sid, key)
+            return await visible_conversation(connection, caller, service_sid, key)
 
     async def conversations(self, service_sid: str, only: ConversationFilter, wanted: Page) -> list[Conversation]:
         async with self._database.snapshot() as connection:
@@ -109,7 +107,7 @@ class Queries:
     async def participant(self, caller: Caller, service_sid: str, conversation: str, key: str) -> Participant:
         """By SID or identity."""
         async with self._database.snapshot() as connection:
-            found = await _conversation(connection, caller, service_sid, conversation)
+            found = await visible_conversation(connection, caller, service_sid, conversation)
             participant = await Participants(connection).find(found.sid, key)
         if participant is None or found.state == ConversationState.INITIALIZING:
             raise PARTICIPANT_NOT_FOUND()
@@ -119,14 +117,14 @@ class Queries:
         self, caller: Caller, service_sid: str, conversation: str, wanted: Page
     ) -> list[Participant]:
         async with self._database.snapshot() as connection:
-            found = await _conversation(connection, caller, service_sid, conversation)
+            found = await visible_conversation(connection, caller, service_sid, conversation)
             if found.state == ConversationState.INITIALIZING:
                 return []  # they come all at once (semantics 4.6)
             return await Participants(connection).page(found.sid, wanted)
 
     async def message(self, caller: Caller, service_sid: str, conversation: str, sid: str) -> Message:
         async with self._database.snapshot() as connection:
-            found = await _conversation(connection, caller, service_sid, conversation)
+            found = await visible_conversation(connection, caller, service_sid, conversation)
             message = await Messages(connection).find(found.sid, sid)
         if message is None:
             raise MESSAGE_NOT_FOUND()
@@ -134,7 +132,7 @@ class Queries:
 
     async def messages(self, caller: Caller, service_sid: str, conversation: str, wanted: Page) -> list[Message]:
         async with self._database.snapshot() as connection:
-            found = await _conversation(connection, caller, service_sid, conversation)
+            found = await visible_conversation(connection, caller, service_sid, conversation)
             return await Messages(connection).page(found.sid, wanted)
 
     async def user(self, service_sid: str, key: str) -> User:
@@ -230,11 +228,6 @@ class Queries:
                 return bool(await connection.value("SELECT 1") == 1)
         except StorageError:
             return False
-
-
-async def _conversation(connection: Connection, caller: Caller, service_sid: str, key: str) -> Conversation:
-    found = await Conversations(connection).find(service_sid, key)
-    return requires_visible(caller, found, service_sid)
 
 
 async def _user(connection: Connection, service_sid: str, key: str) -> User:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.errors import CONVERSATION_NOT_FOUND, MESSAGE_NOT_FOUND, RECEIPT_NOT_FOUND
 from tertulia.server.domain.receipts import Receipt, ReceiptStatus
-from tertulia.server.storage.conversations import Conversations
 from tertulia.server.storage.database import Connection, Database
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.participants import Participants
 from tertulia.server.storage.receipts import Receipts
 
-from .scenes import requires_visible, take_seat
+from .scenes import take_seat
+from .visible import visible_conversation
 from .windows import Cut, Window, window
 
 
@@ -59,7 +59,7 @@ class ReceiptReads:
 async def _require_message(
     connection: Connection, caller: Caller, service_sid: str, conversation: str, message: str
 ) -> None:
-    found = requires_visible(caller, await Conversations(connection).find(service_sid, conversation), service_sid)
+    found = await visible_conversation(connection, caller, service_sid, conversation)
     if caller.is_identity and not found.is_listed:
         raise CONVERSATION_NOT_FOUND()
     await take_seat(Participants(connection), caller, found)

@@ -13,6 +13,7 @@ from tertulia.server.domain.base import Change
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.jobs import Job, Promised
 from tertulia.server.domain.limits import GROUP_TEXT_PARTICIPANTS
+from tertulia.server.domain.webhooks import ScopedWebhook
 from tertulia.server.sealing import Sealer
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.address_configurations import AddressConfigurations
@@ -111,6 +112,8 @@ class Unit:
         self.presences = Presences(connection)
         self.turns = Turns(connection)
         self.webhooks = Webhooks(connection)
+        self.webhooks_heard: dict[str, list[ScopedWebhook]] = {}
+        """Those of the conversations that something has happened in, read once."""
         self.outbox = Outbox(connection, done_at=now if policy.keeps_done_jobs else None)
         self.changes: list[Change] = []
         self._told: list[ObjectEvent | Publication] = []

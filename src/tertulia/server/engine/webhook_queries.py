@@ -8,17 +8,16 @@ import msgspec
 
 from tertulia.server.domain import callers
 from tertulia.server.domain.callers import Caller
-from tertulia.server.domain.errors import RESOURCE_NOT_FOUND, WEBHOOK_NOT_FOUND
+from tertulia.server.domain.errors import WEBHOOK_NOT_FOUND
 from tertulia.server.domain.messages import MessageAdded
 from tertulia.server.domain.webhooks import CallWebhook, HookSettings, ReplayMessages, ScopedWebhook
 from tertulia.server.storage.conversations import Conversations
-from tertulia.server.storage.database import Connection, Database
+from tertulia.server.storage.database import Database
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.paging import Page
-from tertulia.server.storage.services import Services
 from tertulia.server.storage.webhooks import Webhooks
 
-from .scenes import requires_visible
+from .visible import visible_conversation, visible_service
 from .webhook_events import MESSAGE_ADDED, post_parameters
 from .webhook_targets import call_of, not_fired, target_of
 
@@ -44,22 +43,21 @@ class WebhookQueries:
     async def of_service(self, caller: Caller, service_sid: str) -> HookSettings | None:
         """A service's hooks; None when they were never set."""
         async with self._database.snapshot() as connection:
-            if await Services(connection).find(caller.account_sid, service_sid) is None:
-                raise RESOURCE_NOT_FOUND()
+            await visible_service(connection, caller, service_sid)
             return await Webhooks(connection).settings(service_sid)
 
     async def one(self, caller: Caller, service_sid: str, conversation: str, sid: str) -> ScopedWebhook:
         async with self._database.snapshot() as connection:
-            conversation_sid = await _conversation(connection, caller, service_sid, conversation)
-            webhook = await Webhooks(connection).find(conversation_sid, sid)
+            found = await visible_conversation(connection, caller, service_sid, conversation)
+            webhook = await Webhooks(connection).find(found.sid, sid)
         if webhook is None:
             raise WEBHOOK_NOT_FOUND()
         return webhook
 
     async def page(self, caller: Caller, service_sid: str, conversation: str, wanted: Page) -> list[ScopedWebhook]:
         async with self._database.snapshot() as connection:
-            conversation_sid = await _conversation(connection, caller, service_sid, conversation)
-            return await Webhooks(connection).page(conversation_sid, wanted)
+            found = await visible_conversation(connection, caller, service_sid, conversation)
+            return await Webhooks(connection).page(found.sid, wanted)
 
     async def replayed(self, job: ReplayMessages, flows: Mapping[str, str]) -> Replayed | None:
         """The next earlier message that the webhook is to hear of; None when there is none, or no such webhook."""
@@ -77,8 +75,3 @@ class WebhookQueries:
         # Who sent it is not known any more; the message says what there is to say.
         parameters = post_parameters(MESSAGE_ADDED, change, callers.account(job.account_sid), message.created_at)
         return Replayed(message.index, call_of(webhook, MESSAGE_ADDED, url, parameters))
-
-
-async def _conversation(connection: Connection, caller: Caller, service_sid: str, key: str) -> str:
-    found = await Conversations(connection).find(service_sid, key)
-    return requires_visible(caller, found, service_sid).sid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType, field
@@ -95,6 +95,20 @@ class UpdateAddressConfiguration(Form, frozen=True, kw_only=True):
     flow_sid: str | UnsetType = field(name="AutoCreation.StudioFlowSid", default=UNSET)
     retry_count: int | UnsetType = field(name="AutoCreation.StudioRetryCount", default=UNSET)
 
+    def fields(self) -> dict[str, Any]:
+        """What both commands take."""
+        return {
+            "friendly_name": self.friendly_name,
+            "auto_enabled": self.enabled,
+            "auto_kind": self.auto_kind,
+            "auto_service": self.service,
+            "webhook_url": self.webhook_url,
+            "webhook_method": UNSET if self.webhook_method is UNSET else self.webhook_method.upper(),
+            "webhook_filters": UNSET if self.webhook_filters is UNSET else tuple(self.webhook_filters),
+            "flow_sid": self.flow_sid,
+            "retry_count": self.retry_count,
+        }
+
 
 class CreateAddressConfiguration(UpdateAddressConfiguration, frozen=True, kw_only=True):
     type: Kind
@@ -114,15 +128,7 @@ async def create_address_configuration(call: Call, form: CreateAddressConfigurat
             kind=form.type,
             address=form.address,
             address_country=form.address_country,
-            friendly_name=form.friendly_name,
-            auto_enabled=form.enabled,
-            auto_kind=form.auto_kind,
-            auto_service=form.service,
-            webhook_url=form.webhook_url,
-            webhook_method=_upper(form.webhook_method),
-            webhook_filters=_events(form.webhook_filters),
-            flow_sid=form.flow_sid,
-            retry_count=form.retry_count,
+            **form.fields(),
         )
     )
     return AddressConfigurationView.of(made, call.root)
@@ -154,15 +160,7 @@ async def update_address_configuration(call: Call, form: UpdateAddressConfigurat
     changed = await call.execute(
         domain.UpdateAddressConfiguration(
             configuration=call.path["configuration"],
-            friendly_name=form.friendly_name,
-            auto_enabled=form.enabled,
-            auto_kind=form.auto_kind,
-            auto_service=form.service,
-            webhook_url=form.webhook_url,
-            webhook_method=_upper(form.webhook_method),
-            webhook_filters=_events(form.webhook_filters),
-            flow_sid=form.flow_sid,
-            retry_count=form.retry_count,
+            **form.fields(),
         )
     )
     return AddressConfigurationView.of(changed, call.root)
@@ -172,14 +170,6 @@ async def update_address_configuration(call: Call, form: UpdateAddressConfigurat
 async def delete_address_configuration(call: Call) -> None:
     """Forget the configuration; conversations that it made stay."""
     await call.execute(domain.DeleteAddressConfiguration(configuration=call.path["configuration"]))
-
-
-def _upper(method: str | UnsetType) -> str | UnsetType:
-    return UNSET if method is UNSET else method.upper()
-
-
-def _events(filters: list[str] | UnsetType) -> tuple[str, ...] | UnsetType:
-    return UNSET if filters is UNSET else tuple(filters)
 
 
 def _key(one: AddressConfiguration) -> str:

@@ -28,7 +28,9 @@ class ContentLinks(msgspec.Struct, frozen=True):
     approval_fetch: str
 
 
-class ContentView(msgspec.Struct, frozen=True):
+class TemplateView(msgspec.Struct, frozen=True, kw_only=True):
+    """What every view of a template shows."""
+
     sid: str
     account_sid: str
     friendly_name: str
@@ -37,24 +39,30 @@ class ContentView(msgspec.Struct, frozen=True):
     types: Types
     date_created: str
     date_updated: str
+
+
+def _facts(content: Content) -> dict[str, Any]:
+    return {
+        "sid": content.sid,
+        "account_sid": content.account_sid,
+        "friendly_name": content.friendly_name,
+        "language": content.language,
+        "variables": content.variables,
+        "types": content.types,
+        "date_created": second(content.created_at),
+        "date_updated": second(content.updated_at),
+    }
+
+
+class ContentView(TemplateView, frozen=True, kw_only=True):
     url: str
     links: ContentLinks
 
     @classmethod
     def of(cls, content: Content, root: str) -> ContentView:
         url = f"{root}/Content/{content.sid}"
-        return cls(
-            sid=content.sid,
-            account_sid=content.account_sid,
-            friendly_name=content.friendly_name,
-            language=content.language,
-            variables=content.variables,
-            types=content.types,
-            date_created=second(content.created_at),
-            date_updated=second(content.updated_at),
-            url=url,
-            links=ContentLinks(f"{url}/ApprovalRequests/whatsapp", f"{url}/ApprovalRequests"),
-        )
+        links = ContentLinks(f"{url}/ApprovalRequests/whatsapp", f"{url}/ApprovalRequests")
+        return cls(**_facts(content), url=url, links=links)
 
 
 class ContentList(msgspec.Struct, frozen=True):
@@ -99,30 +107,12 @@ class ApprovalsView(msgspec.Struct, frozen=True):
     url: str
 
 
-class ContentAndApprovalsView(msgspec.Struct, frozen=True):
-    sid: str
-    account_sid: str
-    friendly_name: str
-    language: str
-    variables: dict[str, str]
-    types: Types
+class ContentAndApprovalsView(TemplateView, frozen=True, kw_only=True):
     approval_requests: ApprovalView
-    date_created: str
-    date_updated: str
 
     @classmethod
     def of(cls, content: Content) -> ContentAndApprovalsView:
-        return cls(
-            sid=content.sid,
-            account_sid=content.account_sid,
-            friendly_name=content.friendly_name,
-            language=content.language,
-            variables=content.variables,
-            types=content.types,
-            approval_requests=ApprovalView.of(content.approval),
-            date_created=second(content.created_at),
-            date_updated=second(content.updated_at),
-        )
+        return cls(**_facts(content), approval_requests=ApprovalView.of(content.approval))
 
 
 class ContentAndApprovalsList(msgspec.Struct, frozen=True):
@@ -130,19 +120,11 @@ class ContentAndApprovalsList(msgspec.Struct, frozen=True):
     contents: list[ContentAndApprovalsView]
 
 
-class LegacyContentView(msgspec.Struct, frozen=True):
+class LegacyContentView(TemplateView, frozen=True, kw_only=True):
     """A template that was one of WhatsApp alone before there were contents."""
 
-    sid: str
-    account_sid: str
-    friendly_name: str
-    language: str
-    variables: dict[str, str]
-    types: Types
     legacy_template_name: str
     legacy_body: str
-    date_created: str
-    date_updated: str
     url: str
 
 

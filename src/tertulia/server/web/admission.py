@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from tertulia.server import observe
 from tertulia.server.domain.errors import TOO_MANY_REQUESTS, too_many
+from tertulia.server.domain.places import Places
 
 from .turns import Turns
 
@@ -19,39 +20,23 @@ class Admission:
     def __init__(self, turns: Turns, at_once: int = 0) -> None:
         self._turns = turns
         self._at_once = at_once
-        self._running: dict[str, int] = {}
+        self._places = Places()
 
     async def through(self, account: str, work: Coroutine[Any, Any, R]) -> R:
         """The work's answer, when it was the account's turn. Raises 20429 when too many of the account are here."""
+        if not self._at_once:
+            return await self._in_turn(account, work)
+        with self._places.one_for(account, self._at_once) as is_let_in:
+            if not is_let_in:
+                work.close()
+                observe.refused_by("rest_requests")
+                raise too_many(TOO_MANY_REQUESTS)
+            return await self._in_turn(account, work)
+
+    async def _in_turn(self, account: str, work: Coroutine[Any, Any, R]) -> R:
         try:
-            self._enter(account)
+            await self._turns.take(account, account)
         except BaseException:
             work.close()
             raise
-        try:
-            try:
-                await self._turns.take(account, account)
-            except BaseException:
-                work.close()
-                raise
-            return await work
-        finally:
-            self._leave(account)
-
-    def _enter(self, account: str) -> None:
-        if not self._at_once:
-            return
-        running = self._running.get(account, 0)
-        if running >= self._at_once:
-            observe.refused_by("rest_requests")
-            raise too_many(TOO_MANY_REQUESTS)
-        self._running[account] = running + 1
-
-    def _leave(self, account: str) -> None:
-        if not self._at_once:
-            return
-        running = self._running[account] - 1
-        if running:
-            self._running[account] = running
-        else:
-            del self._running[account]
+        return await work

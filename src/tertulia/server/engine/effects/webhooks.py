@@ -7,6 +7,8 @@ is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tertulia.server.domain.base import Change
 from tertulia.server.domain.callers import CallerKind
 from tertulia.server.domain.conversations import (
@@ -28,19 +30,22 @@ OF_THE_SYSTEM = frozenset(("onConversationStateUpdated", "onDeliveryUpdated", "o
 
 async def tell(unit: Unit, change: Change) -> None:
     """Promise the calls that this change calls for."""
+    if _is_silent(change):
+        return
     event, subject = EVENTS[type(change)], subject_of(change)
     conversation = subject if isinstance(subject, Conversation) else None
     choice = await unit.hooks.of(unit.webhooks, subject.account_sid, subject.service_sid)
     hook = choice.of(event.name)
     url = hook.post_url if hook is not None else None
-    scoped: list[ScopedWebhook] = []
-    if conversation is not None and conversation.webhook_count:
-        scoped = await _webhooks(unit, change, conversation)
-    if (url is None and not scoped) or _is_silent(change):
+    has_webhooks = conversation is not None and conversation.webhook_count > 0
+    if url is None and not has_webhooks:
         return
     if not _is_told(unit, event, change):
-        not_fired(event, subject.account_sid, "hooks are off for this caller")
+        # Before anything is read, and without a word of what nobody waits for: old messages go by the thousand.
+        if unit.caller.kind is not CallerKind.SYSTEM:
+            not_fired(event, subject.account_sid, "hooks are off for this caller")
         return
+    scoped = await _webhooks(unit, change, conversation) if conversation is not None and has_webhooks else ()
     place = conversation.sid if conversation is not None else subject.service_sid
     parameters: Parameters | None = None
     if hook is not None and url is not None:
@@ -84,7 +89,10 @@ def _is_told(unit: Unit, event: Event, change: Change) -> bool:
     return unit.caller.hooks
 
 
-async def _webhooks(unit: Unit, change: Change, conversation: Conversation) -> list[ScopedWebhook]:
+async def _webhooks(unit: Unit, change: Change, conversation: Conversation) -> Sequence[ScopedWebhook]:
     if isinstance(change, ConversationDeleted):
-        return list(change.webhooks)  # they went with it
-    return await unit.webhooks.of_conversation(conversation.sid)
+        return change.webhooks  # they went with it
+    known = unit.webhooks_heard.get(conversation.sid)
+    if known is None:  # a command may change ten things in one conversation
+        known = unit.webhooks_heard[conversation.sid] = await unit.webhooks.of_conversation(conversation.sid)
+    return known
