@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -42,6 +43,8 @@ from tertulia.wire.sync import ObjectEvent, live_body
 
 from .hook_directory import HookDirectory
 
+T = TypeVar("T")
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator has decided and handlers must know."""
@@ -61,11 +64,50 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs stay in the outbox when they are done, until housekeeping removes them."""
 
 
+class _Made(Generic[T]):
+    """The tables of one entity, made when somebody first asks a unit for them: most commands touch a few of many."""
+
+    def __init__(self, make: Callable[[Connection], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, _owner: type[Unit], name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: Unit, _owner: type[Unit]) -> T:
+        # It then stands in the unit itself, before which Python does not come here.
+        made = unit.__dict__[self._name] = self._make(unit.connection)
+        return made
+
+
 class Unit:
     """The tables, a clock that stands still, and what became true.
 
     Handlers have no effect outside it, so a unit that failed can be thrown away and tried again.
     """
+
+    accounts = _Made(Accounts)
+    services = _Made(Services)
+    roles = _Made(Roles)
+    users = _Made(Users)
+    conversations = _Made(Conversations)
+    participants = _Made(Participants)
+    memberships = _Made(Memberships)
+    messages = _Made(Messages)
+    receipts = _Made(Receipts)
+    media = _Made(MediaFiles)
+    contents = _Made(Contents)
+    tombstones = _Made(Tombstones)
+    remains = _Made(Remains)
+    retentions = _Made(Retentions)
+    mutations = _Made(Mutations)
+    push_registrations = _Made(PushRegistrations)
+    credentials = _Made(Credentials)
+    address_configurations = _Made(AddressConfigurations)
+    notifications = _Made(Notifications)
+    nodes = _Made(Nodes)
+    presences = _Made(Presences)
+    turns = _Made(Turns)
+    webhooks = _Made(Webhooks)
 
     def __init__(
         self,
@@ -89,29 +131,6 @@ class Unit:
         """Which account's or service's hooks apply."""
         self.amended: frozenset[str] = frozenset()
         """The fields of the command that a hook has replaced; its caller may not have been allowed to."""
-        self.accounts = Accounts(connection)
-        self.services = Services(connection)
-        self.roles = Roles(connection)
-        self.users = Users(connection)
-        self.conversations = Conversations(connection)
-        self.participants = Participants(connection)
-        self.memberships = Memberships(connection)
-        self.messages = Messages(connection)
-        self.receipts = Receipts(connection)
-        self.media = MediaFiles(connection)
-        self.contents = Contents(connection)
-        self.tombstones = Tombstones(connection)
-        self.remains = Remains(connection)
-        self.retentions = Retentions(connection)
-        self.mutations = Mutations(connection)
-        self.push_registrations = PushRegistrations(connection)
-        self.credentials = Credentials(connection)
-        self.address_configurations = AddressConfigurations(connection)
-        self.notifications = Notifications(connection)
-        self.nodes = Nodes(connection)
-        self.presences = Presences(connection)
-        self.turns = Turns(connection)
-        self.webhooks = Webhooks(connection)
         self.webhooks_heard: dict[str, list[ScopedWebhook]] = {}
         """Those of the conversations that something has happened in, read once."""
         self.outbox = Outbox(connection, done_at=now if policy.keeps_done_jobs else None)
