@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from . import deletion, fanout, floor, history, idle, machine, pairs, server, slow, start, storm
+from . import deletion, fanout, floor, history, idle, machine, pairs, sdk, server, slow, start, storm
 from .measure import Mark, Run, Scenario
 
 LIMIT_S = 60.0
@@ -47,6 +47,8 @@ SCENARIOS = (
         partial(storm.reconnect_storm, clients=1000),
         (Mark("without_what_they_missed", at_most=0),),
     ),
+    Scenario("sdk_receive", sdk.receive, (Mark("messages_per_cpu_s", at_least=2000),)),
+    Scenario("sdk_start_1000", partial(sdk.start_with_many, conversations=1000), (Mark("rss_mib", at_most=40),)),
     Scenario("slow_reader", slow.slow_reader, (_NONE_LOST,)),
     Scenario(
         "deletion",

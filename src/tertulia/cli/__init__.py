@@ -1,6 +1,8 @@
 """The command ``tertulia``. ``main.py`` has every argument; each command has a file of its own, imported when called.
 
 * ``serve`` — runs a server.
+* ``chat`` — conversations in the terminal; ``listen`` and ``send`` — the same for scripts, as lines of JSON
+  (``event_lines``, ``pipes``); ``login`` — how the three get in.
 * ``env`` — prints what other tools need to reach it.
 * ``token`` — prints an access token for an identity.
 * ``accounts``, ``keys`` — make, list and end the tenants and their API keys.

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tertulia.cli.call import CommandFailed
+from tertulia.cli.failure import CommandFailed
 from tertulia.cli.urls import base_url
 from tertulia.server import app
 from tertulia.server.domain.errors import TertuliaError

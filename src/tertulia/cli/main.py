@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tertulia import __version__
-from tertulia.cli.call import CommandFailed
-from tertulia.server.sources import SettingsError
+from tertulia.cli import variables
+from tertulia.cli.failure import CommandFailed
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EXTRAS = {"textual": "chat", "rich": "chat", "httpx": "client", "websockets": "client"}
+"""What to install for a package that is missing; all others are a server's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(importlib.import_module(f"tertulia.cli.{options.command}").run(options))
         sys.stdout.flush()  # here, or a reader that has left is noticed when nobody can catch it any more
         return code
-    except (CommandFailed, SettingsError) as error:
+    except CommandFailed as error:
         print(f"tertulia: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "tertulia"):
+            raise
+        extra = _EXTRAS.get(package, "server")
+        remedy = f"pip install 'tertulia[{extra}]'"
+        print(f"tertulia: {options.command} needs {package}, which is not installed: {remedy}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of our output has left; Python would complain once more when it flushes at exit.
@@ -47,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="tertulia",
-        description="A self-hosted conversations server for the official Twilio Conversations libraries.",
+        description="A self-hosted conversations server for the official Twilio Conversations libraries, and clients.",
     )
     parser.add_argument("--version", action="version", version=f"tertulia {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -80,7 +91,37 @@ def _parser() -> argparse.ArgumentParser:
     _add_retention(commands, common)
     _add_media(commands, common)
     commands.add_parser("settings", parents=[common], help="print the settings in force and their sources")
+    _add_clients(commands)
     return parser
+
+
+def _add_clients(commands: Commands) -> None:
+    login = argparse.ArgumentParser(add_help=False)
+    group = login.add_argument_group("who connects, and where to")
+    group.add_argument("--url", help=f"base URL of the server (default: ${variables.URL})")
+    group.add_argument(
+        "--token", help=f"access token; others on this machine see it here (default: ${variables.TOKEN})"
+    )
+    group.add_argument("--token-command", metavar="CMD", help="shell command that prints a token, run for each new one")
+    group.add_argument("--data", metavar="DIR", help="with --as: data folder of a server, whose key signs the tokens")
+    group.add_argument("--as", metavar="IDENTITY", dest="identity", help="who to be")
+
+    chat = commands.add_parser("chat", parents=[login], help="chat in the terminal")
+    chat.add_argument("conversation", metavar="CONVERSATION", nargs="?", help="SID or unique name of the one to open")
+    chat.add_argument("--store", metavar="FILE", type=Path, help="keeps what is known, and what waits to be sent")
+
+    listen = commands.add_parser("listen", parents=[login], help="print what happens, one line of JSON each")
+    listen.add_argument("--conversation", metavar="NAME", action="append", help="only this one (SID or unique name)")
+    listen.add_argument("--types", metavar="TYPE,...", type=_names, help="only events of these types")
+    listen.add_argument("--history", metavar="N", type=_count, help="begin with the newest N messages of each")
+    listen.add_argument("--count", metavar="N", type=_count, help="end after N events")
+
+    send = commands.add_parser("send", parents=[login], help="send messages, and print them as JSON")
+    send.add_argument("conversation", metavar="CONVERSATION", help="SID or unique name")
+    send.add_argument("text", metavar="TEXT", nargs="?", help="what to say")
+    send.add_argument("--stdin", action="store_true", help="send each line of the standard input")
+    send.add_argument("--attributes", metavar="JSON", help="attributes of the message")
+    send.add_argument("--file", metavar="PATH", action="append", type=Path, default=[], help="attach this; repeatable")
 
 
 def _choose_credentials(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +198,10 @@ def _printing_json() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def _count(text: str) -> int:

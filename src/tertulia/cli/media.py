@@ -6,7 +6,8 @@ import argparse
 
 import msgspec
 
-from tertulia.cli.call import CommandFailed, resolve_settings
+from tertulia.cli.call import resolve_settings
+from tertulia.cli.failure import CommandFailed
 from tertulia.cli.installation import at_installation
 from tertulia.cli.tables import Fact, print_all
 from tertulia.server import app

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from tertulia.cli.call import CommandFailed, resolve_settings
+from tertulia.cli.call import resolve_settings
+from tertulia.cli.failure import CommandFailed
 from tertulia.cli.installation import require_data_folder
 from tertulia.server import app
 

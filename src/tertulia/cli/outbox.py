@@ -7,7 +7,8 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tertulia.cli.call import CommandFailed, resolve_settings
+from tertulia.cli.call import resolve_settings
+from tertulia.cli.failure import CommandFailed
 from tertulia.cli.installation import at_installation
 from tertulia.cli.tables import Fact, print_all, time_of
 from tertulia.server import app, observe

@@ -8,7 +8,8 @@ import shutil
 import sys
 
 from tertulia import __version__
-from tertulia.cli.call import CommandFailed, resolve_settings
+from tertulia.cli.call import resolve_settings
+from tertulia.cli.failure import CommandFailed
 from tertulia.cli.urls import websocket_url
 from tertulia.server import app, observe
 

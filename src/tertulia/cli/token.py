@@ -7,7 +7,8 @@ import secrets
 import sys
 import time
 
-from tertulia.cli.call import CommandFailed, resolve_settings
+from tertulia.cli.call import resolve_settings
+from tertulia.cli.failure import CommandFailed
 from tertulia.cli.installation import credentials_of
 from tertulia.wire import tokens
 from tertulia.wire.identities import IdentityRefused, check_identity

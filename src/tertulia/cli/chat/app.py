@@ -1,0 +1,443 @@
+"""The application: it hears the client's events and shows what they come to, and passes on what the user wants."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message as Notice
+from textual.timer import Timer
+from textual.widgets import OptionList, TextArea
+
+from tertulia.cli.failure import CommandFailed, because
+from tertulia.client import ClientState, ClientSync, Conversation, ConversationsClient, Message
+from tertulia.client.errors import ConversationsError
+from tertulia.client.events import (
+    ClientReady,
+    ConnectionErrorOccurred,
+    ConnectionStateChanged,
+    ConversationLeft,
+    ConversationRemoved,
+    Event,
+    MessageAdded,
+    MessageFailed,
+    MessageRemoved,
+    MessageUpdated,
+    TokenUpdateFailed,
+    TypingEnded,
+    TypingStarted,
+)
+from tertulia.client.pending import PendingMessage
+
+from . import deeds, names, reading
+from .bars import NewsBar, NoticeBar, SplitBar
+from .commands import NotUnderstood, Say, Wish, understood
+from .composer import Composer
+from .connection import Connectivity
+from .help import Help
+from .history import History
+from .lines import Line
+from .overview import Overview
+from .plain import plain
+from .sidebar import Row, Sidebar
+from .switcher import Switcher
+from .timeline import Timeline
+
+REDRAW_S = 0.03
+"""What happens within this time is shown together."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Heard(Notice):
+    """The client told something."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        self.event = event
+
+
+class ChatApp(App[None]):
+    """One login, until the user ends it."""
+
+    CSS_PATH = "styles.tcss"
+    TITLE = "tertulia"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-wide")]  # noqa: RUF012 (no ClassVar in the base class)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+k", "switch", "go to", show=False, priority=True),
+        Binding("ctrl+up", "step(-1)", show=False, priority=True),
+        Binding("ctrl+down", "step(1)", show=False, priority=True),
+        Binding("f1", "help", show=False),
+    ]
+
+    def __init__(
+        self, client: ConversationsClient, first: str | None = None, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        super().__init__()
+        self.client = client
+        self.failure: BaseException | None = None
+        """Why it ended, unless the user wanted it to."""
+        self._first = first
+        self._now = clock or _now
+        self._timeline: Timeline | None = None
+        self._overview = Overview(client)
+        self._connectivity = Connectivity()
+        self._news = 0
+        self._redraw: Timer | None = None
+        self._typed_at = 0.0
+        self._is_loading = False
+        self._reported: tuple[str, int] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield SplitBar(id="top")
+        with Horizontal():
+            yield Sidebar(id="sidebar")
+            with Vertical():
+                yield SplitBar(id="title")
+                yield History(self._lines, id="history")
+                yield NewsBar(id="news")
+                yield SplitBar(id="typing")
+                yield NoticeBar(id="notice")
+                yield Composer(id="composer")
+
+    def on_mount(self) -> None:
+        self.client.on(Event, self._pass_on)
+        self.query_one(Sidebar).focus()
+        self._show_top()
+        self._show_title()
+        self.set_interval(1, self._each_second)
+        self.run_worker(self._begin(), exclusive=False)
+
+    def _pass_on(self, event: Event) -> None:
+        self.post_message(Heard(event))
+
+    async def _begin(self) -> None:
+        try:
+            await self.client.start()
+        except ConversationsError as error:
+            self._end_with(CommandFailed(because(error)))
+            return
+        if self._first is not None:
+            name = self._first
+            await self._attempt(lambda: self._open_named(name))
+
+    async def _open_named(self, name: str) -> None:
+        for conversation in self.client.known_conversations.values():
+            if name in (conversation.sid, conversation.unique_name):
+                self.open_conversation(conversation)
+                return
+        if name.startswith("CH") and len(name) == 34:
+            self.open_conversation(await self.client.get_conversation(name))
+        else:
+            self.open_conversation(await self.client.get_conversation_by_unique_name(name))
+
+    # --- what the deeds need
+
+    @property
+    def timeline(self) -> Timeline | None:
+        return self._timeline
+
+    @property
+    def chosen(self) -> Message | PendingMessage | None:
+        key = self.query_one(History).chosen
+        if self._timeline is None or key is None:
+            return None
+        return self._timeline.message(key) or self._timeline.pending(key)
+
+    def tell(self, text: str, *, is_error: bool = False, stays: bool = False) -> None:
+        self.query_one(NoticeBar).tell(text, is_error=is_error, stays=stays)
+
+    def open_conversation(self, conversation: Conversation) -> None:
+        """Show this one, from its newest message."""
+        if self._timeline is not None and self._timeline.conversation is conversation:
+            self.query_one(Composer).focus()
+            return
+        self._timeline = timeline = Timeline(conversation, self.client.identity)
+        self._news = 0
+        composer = self.query_one(Composer)
+        if composer.edited is not None:
+            composer.done()
+        composer.focus()
+        self.query_one(History).forget()
+        self._changed()
+        self.run_worker(self._load(timeline))
+
+    def begin_edit(self, message: Message) -> None:
+        self.query_one(Composer).change(message)
+
+    def show_help(self) -> None:
+        self.push_screen(Help())
+
+    # --- what the client tells
+
+    @on(Heard)
+    def _hear(self, heard: Heard) -> None:
+        event, timeline = heard.event, self._timeline
+        match event:
+            case ConnectionStateChanged() | ConnectionErrorOccurred() | ClientReady():
+                self._connectivity.hear(event)
+                self._show_top()
+                self._read()
+                return
+            case TokenUpdateFailed():
+                self.tell(f"no new token: {because(event.error)}", is_error=True, stays=True)
+                return
+            case TypingStarted() | TypingEnded():
+                self._show_typing()
+                return
+            case MessageAdded() if timeline is not None and event.message.conversation is timeline.conversation:
+                timeline.added(event.message)
+                if not self.query_one(History).is_at_newest and not timeline.is_own(event.message):
+                    self._news += 1
+            case MessageUpdated() if timeline is not None and event.message.conversation is timeline.conversation:
+                timeline.changed(event.message)
+            case MessageRemoved() if timeline is not None and event.message.conversation is timeline.conversation:
+                timeline.removed(event.message)
+            case MessageFailed():
+                self.tell(f"a message was refused: {because(event.error)}", is_error=True)
+            case ConversationLeft() | ConversationRemoved():
+                if timeline is not None and event.conversation is timeline.conversation:
+                    self._timeline = None
+            case _:
+                pass
+        self._changed()
+
+    def _changed(self) -> None:
+        """Something is different; it is shown soon, with what else comes until then."""
+        if self._redraw is None:
+            self._redraw = self.set_timer(REDRAW_S, self._show_all)
+
+    def _show_all(self) -> None:
+        self._redraw = None
+        if not self._is_ready:
+            return
+        self.query_one(Sidebar).show(self._rows())
+        self._show_title()
+        self._show_typing()
+        history = self.query_one(History)
+        if self._timeline is not None and history.is_at_newest:
+            self._news = 0
+        history.redraw()
+        self.query_one(NewsBar).count(self._news)
+        self._read()
+
+    def _rows(self) -> list[Row]:
+        is_open = None if self._timeline is None else self._timeline.conversation
+        return self._overview.rows(self._now(), is_open)
+
+    def _lines(self, width: int) -> list[Line]:
+        return [] if self._timeline is None else self._timeline.lines(width, self._now())
+
+    def _show_top(self) -> None:
+        who = plain(self.client.identity) if self._is_ready else ""
+        top = self.query_one("#top", SplitBar)
+        top.say_both(f"Tertulia  {who}", self._connectivity.words(self.client.retries_in))
+        top.set_class(not self._connectivity.is_connected, "-away")
+        top.set_class(self._connectivity.is_denied, "-denied")
+
+    def _each_second(self) -> None:
+        if not self._connectivity.is_connected:
+            self._show_top()
+
+    def _show_title(self) -> None:
+        title = self.query_one("#title", SplitBar)
+        if self._timeline is None:
+            is_listed = self.client.state is ClientState.READY and self.client.sync_status >= ClientSync.COMPLETED
+            empty = is_listed and not self.client.known_conversations
+            title.say_both("no conversations yet: /create NAME" if empty else "choose a conversation", "")
+            return
+        conversation = self._timeline.conversation
+        me = self.client.identity
+        who = names.listed(names.others(conversation, me))
+        closed = conversation.state is not None and conversation.state.current == "closed"
+        title.say_both(
+            names.of_conversation(conversation, me), f"with {who}" if who and not closed else "closed" if closed else ""
+        )
+
+    def _show_typing(self) -> None:
+        who: list[str] = []
+        if self._timeline is not None:
+            participants = self._timeline.conversation.participants.values()
+            me = self.client.identity
+            who = sorted(names.of_participant(each) for each in participants if each.is_typing and each.identity != me)
+        verb = "is" if len(who) == 1 else "are"
+        self.query_one("#typing", SplitBar).say_both(f"{names.listed(who)} {verb} typing …" if who else "", "")
+
+    # --- what the user wants
+
+    @on(OptionList.OptionSelected, "#sidebar")
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self._go_to(event.option.id)
+
+    def _go_to(self, sid: str | None) -> None:
+        conversation = self.client.known_conversations.get(sid or "") if self._is_ready else None
+        if conversation is not None:
+            self.open_conversation(conversation)
+
+    def action_switch(self) -> None:
+        if self._is_ready and len(self.screen_stack) == 1:
+            self.push_screen(Switcher(self._rows()), self._go_to)
+
+    def action_step(self, step: int) -> None:
+        if not self._is_ready or len(self.screen_stack) > 1:
+            return
+        rows = self._rows()
+        at = next((place for place, row in enumerate(rows) if row.is_open), None)
+        if rows:
+            self._go_to(rows[0 if at is None else (at + step) % len(rows)].sid)
+
+    def action_help(self) -> None:
+        if len(self.screen_stack) == 1:
+            self.show_help()
+
+    @on(Composer.Submitted)
+    def _submitted(self, event: Composer.Submitted) -> None:
+        composer = self.query_one(Composer)
+        edited, timeline = composer.edited, self._timeline
+        try:
+            meant = Say(event.text) if edited is not None else understood(event.text)
+        except NotUnderstood as error:
+            self.tell(str(error), is_error=True)
+            return
+        if meant is None:
+            return
+        if not self._is_ready:
+            self.tell("not connected yet", is_error=True)
+            return
+        if isinstance(meant, Say):
+            if timeline is None:
+                self.tell("open a conversation first", is_error=True)
+                return
+            composer.done()
+            if edited is not None:
+                message = edited
+                self._soon(lambda: message.edit(body=meant.text))
+            else:
+                self.query_one(History).to_newest()
+                self._soon(lambda: timeline.conversation.post(meant.text))
+            return
+        composer.done()
+        self._soon(lambda: deeds.do(meant, self))
+
+    @on(TextArea.Changed, "#composer")
+    def _typed(self) -> None:
+        composer, timeline = self.query_one(Composer), self._timeline
+        if not composer.text or composer.text.startswith("/") or composer.edited is not None or timeline is None:
+            return
+        # The client tells the server seldom enough; here it only saves a task for each key.
+        if (now := time.monotonic()) - self._typed_at >= 1:
+            self._typed_at = now
+            self.run_worker(self._tell_typing(timeline.conversation))
+
+    async def _tell_typing(self, conversation: Conversation) -> None:
+        # That it could not be shown is no reason to disturb who writes.
+        with contextlib.suppress(ConversationsError):
+            await conversation.typing()
+
+    @on(Composer.WentUp)
+    def _choose(self) -> None:
+        history = self.query_one(History)
+        history.focus()
+        history.action_choose(-1)
+
+    @on(History.Left)
+    def _write(self) -> None:
+        self.query_one(Composer).focus()
+
+    @on(History.Wished)
+    def _wish(self, event: History.Wished) -> None:
+        wish = understood(f"/{event.command}")
+        if isinstance(wish, Wish):
+            self._soon(lambda: deeds.do(wish, self))
+
+    @on(NewsBar.Pressed)
+    def _show_news(self) -> None:
+        self.query_one(History).to_newest()
+
+    @on(History.TopReached)
+    def _at_top(self) -> None:
+        timeline = self._timeline
+        if timeline is not None and timeline.has_older and not self._is_loading:
+            self._is_loading = True
+            self.run_worker(self._load_older(timeline))
+
+    @on(History.Moved)
+    def _moved(self) -> None:
+        if self.query_one(History).is_at_newest:
+            self._news = 0
+            self.query_one(NewsBar).count(0)
+            self._read()
+
+    @on(events.AppFocus)
+    def _looked_at(self) -> None:
+        self._read()
+
+    # --- what takes time
+
+    def _soon(self, work: Callable[[], Awaitable[object]]) -> None:
+        self.run_worker(self._attempt(work))
+
+    async def _attempt(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do it, and say why when it cannot be done."""
+        try:
+            await work()
+        except (deeds.NotPossible, ConversationsError, OSError) as error:
+            self.tell(str(error) if isinstance(error, deeds.NotPossible) else because(error), is_error=True)
+
+    async def _load(self, timeline: Timeline) -> None:
+        await self._attempt(timeline.load)
+        if timeline is self._timeline:
+            self._changed()
+
+    async def _load_older(self, timeline: Timeline) -> None:
+        try:
+            await self._attempt(timeline.load_older)
+        finally:
+            self._is_loading = False
+        if timeline is self._timeline:
+            self._changed()
+
+    def _read(self) -> None:
+        """Move the read horizon if the newest message is in sight, and somebody looks."""
+        timeline = self._timeline
+        if timeline is None or not self._is_ready or not self._connectivity.is_connected:
+            return
+        history = self.query_one(History)
+        if not self.app_focus or len(self.screen_stack) > 1 or not history.is_at_newest:
+            return
+        upto = reading.to_report(timeline.conversation, timeline.newest)
+        if upto is not None and (timeline.conversation.sid, upto) != self._reported:
+            self._reported = (timeline.conversation.sid, upto)
+            self.run_worker(self._report(timeline.conversation, upto))
+
+    async def _report(self, conversation: Conversation, upto: int) -> None:
+        try:
+            await conversation.advance_read_horizon(upto)
+        except ConversationsError:
+            # It is tried again when the connection is back, or with the next message.
+            self._reported = None
+
+    @property
+    def _is_ready(self) -> bool:
+        return self.client.state is ClientState.READY
+
+    def _end_with(self, error: BaseException) -> None:
+        self.failure = error
+        self.exit(return_code=1)
+
+    def _fatal_error(self) -> None:
+        # Textual would print the values of local variables as well, among which a token may be.
+        if self.failure is None:
+            self.failure = sys.exception()
+        self._close_messages_no_wait()

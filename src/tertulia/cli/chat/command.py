@@ -1,0 +1,48 @@
+"""The command: who logs in, the application while it runs, and the line that is left when it could not."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+
+from tertulia.cli.failure import CommandFailed
+from tertulia.cli.login import Login, login
+from tertulia.client import ClientConfig, ConversationsClient
+
+from .app import ChatApp
+
+
+def run(options: argparse.Namespace) -> int:
+    """Chat until the user has enough. Raises CommandFailed when the login is refused, or there is no terminal."""
+    chosen = login(options, quiet=True)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandFailed("chat needs a terminal; `tertulia listen` and `tertulia send` do without")
+    return asyncio.run(_chat(config_of(chosen, options), options.conversation))
+
+
+def config_of(chosen: Login, options: argparse.Namespace) -> ClientConfig:
+    """With a store what waits to be sent survives the end; without, it waits for as long as the application runs."""
+    store = None
+    if options.store is not None:
+        from tertulia.client.sqlite_store import SqliteStore
+
+        store = SqliteStore(options.store)
+    return ClientConfig(**chosen.config(), store=store, outbox=True)
+
+
+async def _chat(config: ClientConfig, first: str | None) -> int:
+    client = ConversationsClient(config)
+    app = ChatApp(client, first)
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # not on Windows
+        loop.add_signal_handler(signal.SIGTERM, app.exit)
+    try:
+        await app.run_async()
+    finally:
+        await client.shutdown()
+    if app.failure is not None:
+        raise app.failure
+    return 0

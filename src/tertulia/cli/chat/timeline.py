@@ -1,0 +1,160 @@
+"""The messages of the open conversation: which are here, how older ones come, and all of them as lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from tertulia.client import Conversation, ConversationStatus, Message, Page
+
+from . import names, times
+from .lines import Key, Line, right_aligned, rule
+from .message_lines import author_line, message_lines, pending_lines
+
+if TYPE_CHECKING:
+    from tertulia.client.pending import PendingMessage
+
+PAGE: Final = 50
+TOGETHER: Final = timedelta(minutes=5)
+"""Messages of one author within this time stand under one name."""
+
+
+class Timeline:
+    """One conversation while it is open. Messages are live objects; lines of them are remembered until they change."""
+
+    def __init__(self, conversation: Conversation, me: str) -> None:
+        self.conversation = conversation
+        self._me = me
+        self._messages: dict[int, Message] = {}
+        self._lines: dict[int, tuple[int, list[Line]]] = {}
+        """By index: the width they were made for, and the lines."""
+        self._oldest: Page[Message] | None = None
+        self._new_from: int | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the newest messages are here."""
+        return self._oldest is not None
+
+    @property
+    def has_older(self) -> bool:
+        return self._oldest is not None and self._oldest.has_next
+
+    @property
+    def newest(self) -> int | None:
+        """The index of the newest message that is here."""
+        return max(self._messages, default=None)
+
+    def message(self, key: Key | None) -> Message | None:
+        return self._messages.get(key) if isinstance(key, int) else None
+
+    def pending(self, key: Key | None) -> PendingMessage | None:
+        return next((each for each in self.conversation.pending_messages if each.id == key), None)
+
+    def keys(self) -> list[Key]:
+        """What can be chosen, in the order of the view."""
+        return [*sorted(self._messages), *(each.id for each in self.conversation.pending_messages)]
+
+    def newest_first(self) -> list[Message]:
+        return [self._messages[index] for index in sorted(self._messages, reverse=True)]
+
+    def is_own(self, message: Message) -> bool:
+        return message.author == self._me
+
+    async def load(self) -> None:
+        """Bring the newest messages. Raises errors of the client."""
+        if self.conversation.status is not ConversationStatus.JOINED:
+            return
+        page = await self.conversation.messages_page(PAGE)
+        horizon = self.conversation.last_read_message_index
+        self._oldest = page
+        # What came meanwhile is known by its events only.
+        arrived = self.conversation.loaded_messages
+        first = page[-1].index if page else 0
+        self._take([*page, *(arrived[index] for index in arrived if index > first)])
+        unread = [index for index in self._messages if horizon is not None and index > horizon]
+        self._new_from = min((index for index in unread if not self.is_own(self._messages[index])), default=None)
+
+    async def load_older(self) -> None:
+        """Bring the page before the oldest message. Raises errors of the client."""
+        if self._oldest is not None and self._oldest.has_next:
+            self._oldest = await self._oldest.next()
+            self._take(list(self._oldest))
+
+    def added(self, message: Message) -> None:
+        if self.is_loaded:
+            self._take([message])
+
+    def changed(self, message: Message) -> None:
+        self._lines.pop(message.index, None)
+
+    def removed(self, message: Message) -> None:
+        self._messages.pop(message.index, None)
+        self._lines.pop(message.index, None)
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._messages[message.index] = message
+
+    # --- as lines
+
+    def lines(self, width: int, now: datetime) -> list[Line]:
+        """Everything from the oldest message that is here to what waits to be sent."""
+        lines: list[Line] = []
+        readers = self._readers()
+        if self.is_loaded:
+            beginning = "loading older messages …" if self.has_older else "the beginning"
+            lines.append(rule(beginning, width, "dim"))
+        shown_day: date | None = None
+        before: Message | None = None
+        for index in sorted(self._messages):
+            message = self._messages[index]
+            written = message.date_created
+            if written is not None and times.day(written) != shown_day:
+                shown_day = times.day(written)
+                lines.append(rule(times.day_name(shown_day, times.day(now)), width, "day"))
+                before = None
+            if index == self._new_from:
+                lines.append(rule("new", width, "new"))
+                before = None
+            if before is None or not _go_together(before, message):
+                clock = "" if written is None else times.clock(written)
+                lines.append(author_line(message.author, clock, is_own=self.is_own(message), key=index))
+            lines += self._lines_of(message, width)
+            if index in readers:
+                lines.append(right_aligned(f"✓ read by {names.listed(readers[index])}", width, "dim", index))
+                before = None
+            else:
+                before = message
+        for pending in self.conversation.pending_messages:
+            why = None if pending.error is None else str(pending.error)
+            lines.append(author_line(self._me, times.clock(pending.created_at), is_own=True, key=pending.id))
+            lines += pending_lines(pending, width, why)
+        return lines
+
+    def _lines_of(self, message: Message, width: int) -> list[Line]:
+        known = self._lines.get(message.index)
+        if known is None or known[0] != width:
+            known = self._lines[message.index] = width, list(message_lines(message, width))
+        return known[1]
+
+    def _readers(self) -> dict[int, list[str]]:
+        """Who of the others has read up to which of the messages that are here."""
+        readers: dict[int, list[str]] = defaultdict(list)
+        here = sorted(self._messages)
+        for participant in self.conversation.participants.values():
+            horizon = participant.last_read_message_index
+            if participant.identity == self._me or horizon is None:
+                continue
+            # Of removed messages it is the one before.
+            upto = next((index for index in reversed(here) if index <= horizon), None)
+            if upto is not None:
+                readers[upto].append(names.of_participant(participant))
+        return {index: sorted(who) for index, who in readers.items()}
+
+
+def _go_together(before: Message, message: Message) -> bool:
+    if before.author != message.author or before.date_created is None or message.date_created is None:
+        return False
+    return message.date_created - before.date_created < TOGETHER

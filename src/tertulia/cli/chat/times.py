@@ -1,0 +1,52 @@
+"""Moments as people read them, in the zone of the terminal."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final
+
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def clock(moment: datetime) -> str:
+    """``14:05``."""
+    return moment.astimezone().strftime("%H:%M")
+
+
+def day(moment: datetime) -> date:
+    """The day on which it was here."""
+    return moment.astimezone().date()
+
+
+def day_name(which: date, today: date) -> str:
+    """``Today``, ``Yesterday``, ``Monday 3 March``, and with the year when it was another."""
+    if which == today:
+        return "Today"
+    if which == today - timedelta(days=1):
+        return "Yesterday"
+    name = f"{_DAYS[which.weekday()]} {which.day} {_MONTHS[which.month - 1]}"
+    return name if which.year == today.year else f"{name} {which.year}"
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """As short as it is clear: the clock today, the day in the last week, else the date."""
+    past = day(now) - day(moment)
+    if past <= timedelta(0):
+        return clock(moment)
+    if past < timedelta(days=7):
+        return _DAYS[day(moment).weekday()][:3]
+    return day(moment).isoformat()
+
+
+def size(count: int) -> str:
+    """Bytes, rounded: ``12 kB``."""
+    if count < 1000:
+        return f"{count} B"
+    for unit, factor in (("kB", 1000), ("MB", 1000**2)):
+        if count < 999.5 * factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count / 1000**3:.3g} GB"

@@ -1,0 +1,24 @@
+"""The one way in which a command fails."""
+
+from __future__ import annotations
+
+
+class CommandFailed(Exception):
+    """A command could not do its work; the text is the one line to print."""
+
+
+def because(error: BaseException) -> str:
+    """What went wrong and why, in one line: the errors of the client, of the system, and ours; no others' texts."""
+    from tertulia.client.errors import ConversationsError
+
+    texts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        known = isinstance(cause, (ConversationsError, CommandFailed, OSError))
+        text = str(cause) if known else type(cause).__name__
+        if not text and isinstance(cause, TimeoutError):
+            text = "no answer in time"
+        if text and text not in texts:
+            texts.append(" ".join(text.split()))
+        cause = cause.__cause__
+    return ": ".join(texts) or type(error).__name__

@@ -1,0 +1,166 @@
+"""``tertulia listen``: what happens, as lines of JSON, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import difflib
+import logging
+import signal
+import sys
+from collections import deque
+from datetime import UTC, datetime
+
+from tertulia.cli import event_lines, pipes
+from tertulia.cli.event_lines import HISTORY, READY, Object
+from tertulia.cli.failure import CommandFailed, because
+from tertulia.cli.login import login
+from tertulia.client import ClientConfig, ConnectionState, Conversation, ConversationsClient, ConversationStatus
+from tertulia.client import events as told
+from tertulia.client.errors import ConversationsError
+
+MOST_WAITING = 10_000
+"""How many lines wait for a slow reader before listening is given up."""
+# Of those that were there before, the beginning would be full.
+_AT_THE_START = (told.ConversationAdded, told.ConversationJoined, told.ConversationUpdated, told.ParticipantJoined)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Listen until SIGINT or SIGTERM, or ``--count``. Raises CommandFailed when it cannot go on."""
+    for name in options.types or ():
+        if name not in event_lines.TYPES:
+            near = difflib.get_close_matches(name, event_lines.TYPES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(event_lines.TYPES))}"
+            raise CommandFailed(f"--types: no events of type {name}; {hint}")
+    chosen = login(options)
+    logging.basicConfig(level=logging.WARNING, format="tertulia: %(message)s")
+    client = ConversationsClient(ClientConfig(**chosen.config()))
+    return asyncio.run(_Listening(client, options).run(has_provider=chosen.token_provider is not None))
+
+
+class _Listening:
+    """One run: lines are made when their event comes, and written as fast as they are read."""
+
+    def __init__(self, client: ConversationsClient, options: argparse.Namespace) -> None:
+        self._client = client
+        self._wanted: list[str] = options.conversation or []
+        self._types: frozenset[str] | None = options.types
+        self._history: int = options.history or 0
+        self._left: int | None = options.count
+        self._lines: deque[Object] = deque()
+        self._news = asyncio.Event()
+        self._sids: set[str] | None = None
+        self._is_ready = False
+        self._shown: set[str] = set()
+        """Messages that were printed as history, and may come as news as well."""
+        self._failure: CommandFailed | None = None
+
+    async def run(self, *, has_provider: bool) -> int:
+        loop = asyncio.get_running_loop()
+        work = loop.create_task(self._work(has_provider))
+        for which in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # not on Windows
+                loop.add_signal_handler(which, work.cancel)
+        try:
+            await work
+        except asyncio.CancelledError:
+            pass
+        finally:
+            await self._client.shutdown()
+        return 0
+
+    async def _work(self, has_provider: bool) -> None:
+        client = self._client
+        client.on(told.Event, self._hear)
+        if not has_provider:
+            client.on(told.ConnectionStateChanged, self._look_at_the_end)
+        client.on(told.TokenUpdateFailed, lambda event: print(f"tertulia: {because(event.error)}", file=sys.stderr))
+        try:
+            await client.start()
+            await self._begin()
+            await self._write()
+        except ConversationsError as error:
+            raise CommandFailed(because(error)) from None
+
+    async def _begin(self) -> None:
+        """Print what was before, then what came meanwhile."""
+        conversations = [await named(self._client, name) for name in self._wanted]
+        if self._wanted:
+            self._sids = {conversation.sid for conversation in conversations}
+            for conversation in conversations:
+                await conversation.ready()
+        else:
+            await self._client.wait_synchronized()
+            known = self._client.known_conversations.values()
+            conversations = [each for each in known if each.status is ConversationStatus.JOINED]
+        waiting, self._lines = self._lines, deque()
+        if self._history:
+            for conversation in conversations:
+                await self._print_history(conversation)
+        self._is_ready = True
+        self._say(READY, {"identity": self._client.identity, "conversations": len(conversations)})
+        for line in waiting:
+            self._keep(line)
+
+    async def _print_history(self, conversation: Conversation) -> None:
+        for message in await conversation.last_messages(self._history):
+            self._shown.add(message.sid)
+            shown = {"conversation": conversation.sid, "message": event_lines.message_object(message)}
+            self._say(HISTORY, shown)
+
+    def _hear(self, event: told.Event) -> None:
+        if not self._is_ready and isinstance(event, _AT_THE_START):
+            return
+        line = event_lines.line_of(event, datetime.now(UTC))
+        if line is not None:
+            self._keep(line)
+
+    def _say(self, name: str, fields: Object) -> None:
+        self._keep(event_lines.stamped(name, datetime.now(UTC), fields))
+
+    def _keep(self, line: Object) -> None:
+        name, sid = line["type"], line.get("conversation")
+        if self._types is not None and name not in self._types:
+            return
+        if self._is_ready and self._sids is not None and sid is not None and sid not in self._sids:
+            return
+        if name == "message_added" and self._is_ready and line["message"]["sid"] in self._shown:
+            return
+        self._lines.append(line)
+        if len(self._lines) > MOST_WAITING:
+            self._fail(f"whoever reads this is more than {MOST_WAITING} lines behind")
+        self._news.set()
+
+    def _look_at_the_end(self, event: told.ConnectionStateChanged) -> None:
+        if self._client.state.value == "ready" and event.state in (
+            ConnectionState.DENIED,
+            ConnectionState.DISCONNECTED,
+        ):
+            self._fail("the token has ended, and there is no way to another: give --token-command")
+
+    def _fail(self, why: str) -> None:
+        if self._failure is None:
+            self._failure = CommandFailed(why)
+        self._news.set()
+
+    async def _write(self) -> None:
+        output = sys.stdout.fileno()
+        while True:
+            while self._lines and self._failure is None:
+                await pipes.write(output, event_lines.encode(self._lines.popleft()) + b"\n")
+                if self._left is not None:
+                    self._left -= 1
+                    if self._left == 0:
+                        return
+            if self._failure is not None:
+                raise self._failure
+            self._news.clear()
+            await self._news.wait()
+
+
+async def named(client: ConversationsClient, name: str) -> Conversation:
+    """The user's conversation with this SID or unique name. Raises errors of the client."""
+    if name.startswith("CH") and len(name) == 34:
+        return await client.get_conversation(name)
+    return await client.get_conversation_by_unique_name(name)

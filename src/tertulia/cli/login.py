@@ -1,0 +1,131 @@
+"""Where ``chat``, ``listen`` and ``send`` connect to, and with which token.
+
+A token is given (``--token``, ``TERTULIA_TOKEN``), printed by a command that is run whenever one is needed, or signed
+here with the key of a local data folder. It is shown nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tertulia.cli import variables
+from tertulia.cli.failure import CommandFailed
+from tertulia.client import TokenProvider, TokenRequest
+
+TOKEN_COMMAND_S = 30.0
+"""How long a command may take to print a token."""
+TOKEN_LIFE_S = 3600
+_LONGEST_TOKEN = 64 * 1024
+
+
+class Login(msgspec.Struct, frozen=True):
+    """The server, and a token or the way to one."""
+
+    url: str
+    token: str | None = None
+    token_provider: TokenProvider | None = None
+
+    def __repr__(self) -> str:
+        return f"<Login to {self.url}>"
+
+    def config(self) -> dict[str, Any]:
+        """As arguments of ``ClientConfig``."""
+        return {"server_url": self.url, "token": self.token, "token_provider": self.token_provider}
+
+
+class TokenCommandFailed(CommandFailed):
+    """The command gave no token; the text says why, without anything it printed."""
+
+
+def login(options: argparse.Namespace, environment: Mapping[str, str] = os.environ, *, quiet: bool = False) -> Login:
+    """What the arguments and the environment say. ``quiet`` keeps off the screen what a token command complains.
+
+    Raises CommandFailed when they say nothing, or contradict themselves.
+    """
+    given = [name for name in ("token", "token_command", "identity") if getattr(options, name) is not None]
+    if len(given) > 1:
+        flags = " and ".join({"identity": "--as"}.get(name, "--" + name.replace("_", "-")) for name in given)
+        raise CommandFailed(f"{flags} are two ways to one token: give one")
+    if options.identity is not None:
+        return _local(options)
+    if options.data is not None:
+        raise CommandFailed("--data needs --as IDENTITY: who to be")
+    url = options.url or environment.get(variables.URL)
+    if not url:
+        raise CommandFailed(f"which server? Give --url (or {variables.URL}), or --data DIR --as IDENTITY")
+    if not url.startswith(("http://", "https://", "ws://", "wss://")):
+        raise CommandFailed(f"--url {url}: expected http://host or https://host")
+    if options.token_command is not None:
+        return Login(url, token_provider=_asking(options.token_command, quiet))
+    token = (options.token or environment.get(variables.TOKEN) or "").strip()
+    if not token:
+        raise CommandFailed(f"who connects? Give {variables.TOKEN}, --token-command CMD, or --data DIR --as IDENTITY")
+    return Login(url, token)
+
+
+def _local(options: argparse.Namespace) -> Login:
+    """Signs tokens with the oldest key of the data folder, as ``tertulia token`` does."""
+    from tertulia.cli.call import resolve_settings
+    from tertulia.cli.installation import credentials_of, url_of
+    from tertulia.wire import tokens
+    from tertulia.wire.identities import IdentityRefused, check_identity
+
+    try:
+        check_identity(options.identity)
+    except IdentityRefused as refused:
+        raise CommandFailed(f"identity {options.identity!r}: {refused.message}") from None
+    resolved = resolve_settings(argparse.Namespace(data=options.data, config=None))
+    url = url_of(resolved, options.url)
+    credentials = credentials_of(resolved)
+
+    async def sign(_: TokenRequest) -> str:
+        return tokens.mint(
+            account_sid=credentials.account_sid,
+            key_sid=credentials.api_key_sid,
+            secret=credentials.api_key_secret,
+            identity=options.identity,
+            service_sid=credentials.service_sid,
+            now_s=time.time(),
+            ttl_s=TOKEN_LIFE_S,
+        )
+
+    return Login(url, token_provider=sign)
+
+
+def _asking(command: str, quiet: bool) -> TokenProvider:
+    async def ask(_: TokenRequest) -> str:
+        process = await asyncio.create_subprocess_shell(
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL if quiet else None,
+            limit=_LONGEST_TOKEN,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(TOKEN_COMMAND_S):
+                printed = await process.stdout.read(_LONGEST_TOKEN)
+                while more := await process.stdout.read(_LONGEST_TOKEN - len(printed)):
+                    printed += more
+                code = await process.wait()
+        except TimeoutError:
+            raise TokenCommandFailed(f"the token command gave no token in {TOKEN_COMMAND_S:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if code != 0:
+            raise TokenCommandFailed(f"the token command ended with exit code {code}")
+        lines = printed.decode(errors="replace").split()
+        if len(lines) != 1:
+            raise TokenCommandFailed("the token command has to print a token and nothing else")
+        return lines[0]
+
+    return ask

@@ -1,0 +1,73 @@
+"""``tertulia send``: messages from a script, each printed as JSON once it is there."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from tertulia.cli import event_lines, pipes
+from tertulia.cli.failure import CommandFailed, because
+from tertulia.cli.listen import named
+from tertulia.cli.login import login
+from tertulia.client import ClientConfig, ConversationsClient
+from tertulia.client.errors import ConversationsError
+from tertulia.client.media import FileToSend
+
+START_S = 60.0
+"""How long a server is waited for: a script has to know."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send what the arguments or the lines of the standard input say. Raises CommandFailed."""
+    if options.stdin and (options.text is not None or options.file):
+        raise CommandFailed("--stdin sends lines: give no text and no --file with it")
+    if not (options.stdin or options.text or options.file):
+        raise CommandFailed("send what? Give a text, --file PATH, or --stdin")
+    attributes = _attributes(options.attributes)
+    for path in options.file:
+        if not path.is_file():
+            raise CommandFailed(f"--file {path}: no such file")
+    config = ClientConfig(**login(options).config(), start_timeout=START_S)
+    logging.basicConfig(level=logging.ERROR, format="tertulia: %(message)s")
+    return asyncio.run(_send(config, options, attributes))
+
+
+async def _send(config: ClientConfig, options: argparse.Namespace, attributes: object) -> int:
+    sent = 0
+    try:
+        async with ConversationsClient(config) as client:
+            conversation = await named(client, options.conversation)
+            async for text in _texts(options):
+                message = await conversation.send(
+                    text or None, media=[FileToSend(path) for path in options.file], attributes=attributes
+                )
+                sent += 1
+                shown = {"conversation": conversation.sid, "message": event_lines.message_object(message)}
+                await pipes.write(sys.stdout.fileno(), event_lines.encode(shown) + b"\n")
+    except (ConversationsError, pipes.LineTooLong, UnicodeDecodeError) as error:
+        why = because(error) if isinstance(error, ConversationsError) else str(error)
+        raise CommandFailed(f"line {sent + 1}: {why}" if options.stdin and sent else why) from None
+    return 0
+
+
+async def _texts(options: argparse.Namespace) -> AsyncIterator[str]:
+    if not options.stdin:
+        yield options.text or ""
+        return
+    async for line in pipes.lines(sys.stdin.fileno()):
+        if line:
+            yield line
+
+
+def _attributes(text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise CommandFailed(f"--attributes: no JSON: {error}") from None

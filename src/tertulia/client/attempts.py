@@ -1,0 +1,363 @@
+"""Sending one waiting message, once: how exactly once is had.
+
+A message goes out under a mutation id, and what is about to happen is written down before it does. If the answer is
+lost (the connection went, the process died) the message is sent again under the same id: the server knows it by that,
+and answers what it answered before. It remembers for some minutes only, counted here from the first time the message
+went out. Later than that, we look whether the message is there: one of ours, with the same content, behind everything
+that was there before, and of the time in which it was under way. Only if it is not does it go out under a new id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import msgspec
+
+from tertulia.wire.requests import Reply, phrase
+
+from .errors import (
+    ApiError,
+    ClientShutDownError,
+    CommandTimeoutError,
+    ConnectionLostError,
+    ConversationsError,
+    MediaUploadError,
+    NotConnectedError,
+    OutboxError,
+    StoreError,
+    ThrottledError,
+    TransportError,
+    api_error,
+)
+from .pending import PendingMessage, PendingState, Record
+from .recognition import is_after, is_before, is_same
+from .store import OutboxStore
+
+if TYPE_CHECKING:
+    from .connection import ClientRequest
+    from .media import FileToSend
+    from .model.conversation import Conversation
+    from .model.message import Message
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS: Final = 50
+"""After so many without an answer, or with 5xx, a message counts as refused: it may be what breaks things."""
+MAX_UPLOADS: Final = 3
+"""How often the files of one attempt are uploaded, should the server have dropped them meanwhile."""
+LOOKED_THROUGH: Final = 10_000
+"""Messages among which one is looked for."""
+LONGEST_THROTTLE_S: Final = 300.0
+_PASSING: Final = frozenset({401, 408, 425})
+"""Refusals that are not about the message."""
+_FILE_UNKNOWN: Final = 50507
+_FILE_USED: Final = 50508
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """It is in the conversation, at this index."""
+
+    index: int
+    sid: str | None = None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """It will not be there."""
+
+    error: ConversationsError
+
+
+class Later(msgspec.Struct, frozen=True):
+    """Not now: after a rest, of the usual length unless one is given."""
+
+    rest_s: float | None = None
+
+
+class Offline(msgspec.Struct, frozen=True):
+    """Not before there is a connection again."""
+
+
+Outcome = Arrived | Refused | Later | Offline
+
+
+class Requests(Protocol):
+    """What the outbox needs of ``calls.Calls``."""
+
+    replays_mutations_s: float
+
+    async def send(self, request: ClientRequest) -> Reply:
+        """The answer, whatever it says. Repeats nothing."""
+        ...
+
+    async def get(self, url: str, kind: type[T]) -> T: ...
+
+
+class Places(Protocol):
+    """What the outbox needs to know of conversations."""
+
+    @property
+    def identity(self) -> str:
+        """Whose messages these are."""
+        ...
+
+    def conversation(self, sid: str) -> Conversation | None:
+        """The conversation, if the client knows it."""
+        ...
+
+    def messages_url(self, sid: str) -> str:
+        """Where messages are posted to."""
+        ...
+
+    def newest_index(self, sid: str) -> int | None:
+        """An index that was taken already: -1 when there was no message; None when nothing is known."""
+        ...
+
+    def messages(self, sid: str, after: int | None) -> AsyncIterator[Message]:
+        """What is behind this index, oldest first; all, newest first, when that is None. Raises what a read raises."""
+        ...
+
+    async def message(self, sid: str, index: int) -> Message | None:
+        """The message that was told to be there, as soon as it can be seen; None when that takes too long."""
+        ...
+
+
+class Uploads(Protocol):
+    """What the outbox needs of the media service."""
+
+    async def upload_all(self, parts: Sequence[tuple[FileToSend, str]]) -> Sequence[str]:
+        """The SIDs of the uploaded files, in order."""
+        ...
+
+
+class Answer(msgspec.Struct, frozen=True):
+    index: int
+    sid: str | None = None
+    date_created: str | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    resource_url: str
+
+
+class Attempts:
+    """Makes one attempt at a time for a message; its record says what was tried before."""
+
+    def __init__(
+        self,
+        calls: Requests,
+        places: Places,
+        uploads: Uploads,
+        store: OutboxStore | None,
+        *,
+        command_timeout: float,
+        clock: Callable[[], float],
+        settle_s: float,
+    ) -> None:
+        self._calls = calls
+        self._places = places
+        self._uploads = uploads
+        self._store = store
+        self._command_timeout = command_timeout
+        self._clock = clock
+        self._settle_s = settle_s
+        self._ahead_s = 0.0
+
+    async def make(self, message: PendingMessage) -> Outcome:
+        """Send it, or find that it was sent. Raises ``StoreError`` when what is tried cannot be written down."""
+        record = message._record
+        try:
+            if record.is_open and not self._is_remembered(record):
+                settled = (record.last_at or 0) + self._settle_s - self._clock()
+                if settled > 0:
+                    # The server may still be at it; what it does now would be seen too late.
+                    return Later(min(settled, self._settle_s))
+                found = await self._look(record)
+                if found is not None:
+                    return found
+                self._begin_anew(record)
+            record.attempts += 1
+            for _ in range(MAX_UPLOADS):
+                await self._upload(message)
+                outcome = await self._post(message)
+                if outcome is not None:
+                    return outcome
+                record.media_sids = None
+        except NotConnectedError:
+            record.attempts = max(0, record.attempts - 1)
+            return Offline()
+        except TransportError:
+            return self._unanswered(record)
+        except (MediaUploadError, ApiError) as error:
+            return self._answered(record, error)
+        except ClientShutDownError:
+            return Offline()
+        except StoreError:
+            raise
+        except ConversationsError as error:
+            return Refused(error)
+        except OSError as error:
+            return Refused(OutboxError(f"a file of the message cannot be read: {error.strerror}"))
+        return Refused(OutboxError("the server does not keep the files long enough to send them"))
+
+    # --- sending
+
+    async def _post(self, message: PendingMessage) -> Outcome | None:
+        """Send it; None when its files must be uploaded again."""
+        record = message._record
+        was_open = record.is_open
+        asked_at = self._clock()
+        if record.first_at is None:
+            record.first_at = asked_at
+            record.ahead_s = self._ahead_s
+            known = self._places.newest_index(record.conversation_sid)
+            if known is not None and (record.floor is None or known > record.floor):
+                record.floor = known
+        record.last_at = asked_at
+        record.state = PendingState.SENDING
+        if self._store is not None:
+            await self._store.change(message._row())
+        try:
+            reply = await self._calls.send(self._request(record))
+        except (ConnectionLostError, CommandTimeoutError):
+            record.is_open = True
+            return self._unanswered(record)
+        except NotConnectedError:
+            record.state = PendingState.SENDING if was_open else PendingState.PENDING
+            raise
+        except BaseException:
+            # Whatever it was, it may have gone out.
+            record.is_open = True
+            raise
+        if 200 <= reply.status < 300:
+            return await self._accepted(record, reply, None if was_open else asked_at)
+        error = _error_of(reply)
+        if error.status >= 500:
+            record.is_open = True
+            return self._answered(record, error)
+        if error.code == _FILE_UNKNOWN and record.media_sids:
+            record.is_open = False
+            return None
+        if error.code == _FILE_USED and record.media_sids:
+            if not was_open:
+                return None
+            # By whom, if not by this very message?
+            return await self._look(record) or Refused(error)
+        # The server has not done it now, and did not know it under this id either.
+        record.is_open = was_open and error.status in _PASSING | {429}
+        record.state = PendingState.SENDING if record.is_open else PendingState.PENDING
+        return self._answered(record, error)
+
+    def _request(self, record: Record) -> ClientRequest:
+        from .connection import ClientRequest
+
+        return ClientRequest(
+            method="POST",
+            url=self._places.messages_url(record.conversation_sid),
+            params={},
+            headers={"X-Twilio-Mutation-Id": record.mutation_id},
+            body=msgspec.json.encode(record.draft().body_of(record.media_sids or ())),
+            content_type="application/json",
+        )
+
+    async def _accepted(self, record: Record, reply: Reply, asked_at: float | None) -> Outcome:
+        record.is_open = True  # until we know where it is
+        try:
+            if reply.status == 202:
+                answer = await self._calls.get(_accepted(reply.body).resource_url, Answer)
+            else:
+                answer = _answer(reply.body)
+        except msgspec.DecodeError:
+            return await self._look(record) or Refused(
+                OutboxError("the server took the message, and did not say where")
+            )
+        if asked_at is not None and answer.date_created is not None:
+            with contextlib.suppress(ValueError):
+                created = datetime.fromisoformat(answer.date_created).timestamp()
+                self._ahead_s = created - (asked_at + self._clock()) / 2
+        return Arrived(answer.index, answer.sid)
+
+    async def _upload(self, message: PendingMessage) -> None:
+        record = message._record
+        if record.media_sids is not None or not (record.files or record.email_bodies or record.email_histories):
+            return
+        from .media import FileToSend
+
+        parts: list[tuple[FileToSend, str]] = []
+        for number, file in enumerate(record.files):
+            parts.append((await self._file(message, number), "media"))
+        for texts, category in ((record.email_bodies, "body"), (record.email_histories, "history")):
+            parts += [(FileToSend(text.encode(), content_type=kind), category) for kind, text in texts.items()]
+        record.media_sids = tuple(await self._uploads.upload_all(parts))
+
+    async def _file(self, message: PendingMessage, number: int) -> FileToSend:
+        """A file, from wherever it is kept. Raises ``OSError`` when it is not there any more."""
+        raise NotImplementedError
+
+    # --- after an attempt
+
+    def _is_remembered(self, record: Record) -> bool:
+        """Whether the server still knows the message by its mutation id, should it have it."""
+        if record.first_at is None:
+            return False
+        # A request may take its whole time to get there. A clock that was set back proves nothing.
+        age = self._clock() - record.first_at
+        return 0 <= age < self._calls.replays_mutations_s - self._command_timeout - 5
+
+    def _begin_anew(self, record: Record) -> None:
+        record.mutation_id, record.first_at, record.is_open = str(uuid.uuid4()), None, False
+
+    def _unanswered(self, record: Record, error: ConversationsError | None = None) -> Outcome:
+        if record.attempts >= MAX_ATTEMPTS:
+            return Refused(error or OutboxError(f"there was no answer, {record.attempts} times"))
+        return Later()
+
+    def _answered(self, record: Record, error: MediaUploadError | ApiError) -> Outcome:
+        """What follows from an error of the server's."""
+        status = error.status
+        if isinstance(error, ThrottledError) or status == 429:
+            record.attempts = max(0, record.attempts - 1)
+            wait = getattr(error, "retry_after", None)
+            return Later(None if wait is None else min(max(wait, 0.05), LONGEST_THROTTLE_S))
+        if status is None or status >= 500 or status in _PASSING:
+            return self._unanswered(record, error)
+        return Refused(error)
+
+    # --- looking
+
+    async def _look(self, record: Record) -> Arrived | None:
+        """The message, if it is in the conversation."""
+        until = (record.last_at or 0) + self._command_timeout
+        looked_at = 0
+        async for message in self._places.messages(record.conversation_sid, record.floor):
+            looked_at += 1
+            if looked_at > LOOKED_THROUGH:
+                raise OutboxError(f"it is not among {LOOKED_THROUGH} messages, and may have arrived all the same")
+            if is_same(message, record, self._places.identity, until):
+                return Arrived(message.index, message.sid)
+            # Oldest first, it cannot come any more; newest first, neither.
+            if is_before(message, record) if record.floor is None else is_after(message, record, until):
+                return None
+        return None
+
+
+def _error_of(reply: Reply) -> ApiError:
+    try:
+        body = msgspec.json.decode(reply.body)
+    except msgspec.DecodeError:
+        body = None
+    error = api_error(reply.status, body, phrase(reply.status))
+    if isinstance(error, ThrottledError):
+        for name, value in reply.headers:
+            if name.lower() == "retry-after" and value.isdigit():
+                error.retry_after = float(value)
+    return error
+
+
+_answer = msgspec.json.Decoder(Answer, strict=False).decode
+_accepted = msgspec.json.Decoder(Accepted).decode

@@ -1,0 +1,214 @@
+"""Requests with typed answers: what is repeated, what is remembered for a moment, what an error becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from tertulia.wire.requests import Reply, phrase
+
+from .config import ClientConfig
+from .connection import ClientRequest, Connection
+from .errors import (
+    ApiError,
+    CommandTimeoutError,
+    ConnectionLostError,
+    ServerError,
+    ThrottledError,
+    TransportError,
+    api_error,
+)
+
+T = TypeVar("T")
+
+JSON: Final = "application/json; charset=utf-8"
+FORM: Final = "application/x-www-form-urlencoded"
+MUTATION_ID: Final = "X-Twilio-Mutation-Id"
+PASSING: Final = frozenset((429, 502, 503, 504))
+"""Answers that another moment may change."""
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 8.0
+CACHED: Final = 1000
+"""How many answers are remembered at most."""
+
+
+class Calls:
+    """What a client asks of its server, over its connection.
+
+    Reads are repeated after a lost connection and after answers that pass (429, 502 to 504, heeding ``Retry-After``),
+    within ``command_timeout`` in all. Changes are repeated with the same mutation id, and only while the server is
+    known to recognise it. Every other answer that is no success is an ``ApiError``.
+    """
+
+    def __init__(
+        self, connection: Connection, config: ClientConfig, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.replays_mutations_s = 0.0
+        """How long the server recognises a mutation id, as its configuration says; 0 when it does not."""
+        self._connection = connection
+        self._timeout = config.command_timeout
+        self._clock = clock
+        self._answers: dict[tuple[str, str], tuple[float, bytes]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[bytes]] = {}
+
+    async def get(self, url: str, kind: type[T], params: Mapping[str, str] | None = None, *, max_age: float = 0) -> T:
+        """What is there.
+
+        With ``max_age`` an answer of so many seconds ago will do, and who asks meanwhile shares one.
+        """
+        request = ClientRequest(method="GET", url=url, params=params or {}, content_type=JSON)
+        if max_age <= 0:
+            return _decoded(await self._read(request), kind)
+        key = (url, str(sorted(request.params.items())))
+        told = self._answers.get(key)
+        if told is not None and self._clock() - told[0] < max_age:
+            return _decoded(told[1], kind)
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.get_running_loop().create_task(self._ask(key, request))
+        try:
+            return _decoded(await asyncio.shield(task), kind)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise ConnectionLostError("who asked first gave it up") from None
+            raise
+
+    async def post(self, url: str, body: Mapping[str, object], kind: type[T], *, mutation_id: str | None = None) -> T:
+        """Change something; the answer."""
+        reply = await self._change("POST", url, body, mutation_id)
+        return _decoded(reply.body or b"{}", kind)
+
+    async def delete(
+        self, url: str, body: Mapping[str, object] | None = None, *, mutation_id: str | None = None
+    ) -> None:
+        """Remove something."""
+        await self._change("DELETE", url, body or {}, mutation_id)
+
+    async def post_form(self, url: str, text: str, kind: type[T]) -> T:
+        """Say something in passing (typing): not repeated."""
+        request = ClientRequest(method="POST", url=url, body=text.encode(), content_type=FORM)
+        return _decoded(_checked(await self.send(request)).body, kind)
+
+    async def send(self, request: ClientRequest) -> Reply:
+        """A request as it is, and its answer whatever it is."""
+        return await self._connection.request(request, self._timeout)
+
+    def forget(self) -> None:
+        """Nothing is remembered any more, and nobody asks."""
+        for task in self._asking.values():
+            task.cancel()
+        self._answers.clear()
+
+    async def _ask(self, key: tuple[str, str], request: ClientRequest) -> bytes:
+        try:
+            body = await self._read(request)
+            self._answers.pop(key, None)
+            self._answers[key] = (self._clock(), body)
+            if len(self._answers) > CACHED:
+                del self._answers[next(iter(self._answers))]
+            return body
+        finally:
+            self._asking.pop(key, None)
+
+    async def _read(self, request: ClientRequest) -> bytes:
+        deadline = self._clock() + self._timeout
+        pauses = _pauses()
+        while True:
+            try:
+                return _checked(await self._connection.request(request, max(deadline - self._clock(), 0.001))).body
+            except ConnectionLostError:
+                if self._clock() >= deadline:
+                    raise
+            except ApiError as error:
+                pause = next(pauses)
+                if isinstance(error, ThrottledError) and error.retry_after is not None:
+                    pause = max(error.retry_after, 0.05)
+                if error.status not in PASSING or self._clock() + pause > deadline:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _change(self, method: str, url: str, body: Mapping[str, object], mutation_id: str | None) -> Reply:
+        id = mutation_id or str(uuid.uuid4())
+        request = ClientRequest(
+            method=method,
+            url=url,
+            headers={MUTATION_ID: id},
+            body=msgspec.json.encode(body),
+            content_type=JSON,
+        )
+        # With an id of his own the caller repeats by himself, if he wants to.
+        patience = 0.0 if mutation_id is not None else min(self.replays_mutations_s, self._timeout)
+        deadline = self._clock() + patience
+        pauses = _pauses()
+        while True:
+            try:
+                reply = _checked(await self._connection.request(request, self._timeout))
+                return await self._result(reply) if reply.status == 202 else reply
+            except (TransportError, ServerError) as error:
+                passes = isinstance(error, ConnectionLostError | CommandTimeoutError) or (
+                    isinstance(error, ServerError) and error.status in PASSING
+                )
+                pause = 0.0 if isinstance(error, TransportError) else next(pauses)
+                if not passes or self._clock() + pause >= deadline:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _result(self, reply: Reply) -> Reply:
+        """What a change came to that is done elsewhere (client-commands 2)."""
+        try:
+            where = msgspec.json.decode(reply.body, type=_Elsewhere).resource_url
+        except ValueError:
+            return reply
+        return Reply(200, await self._read(ClientRequest(method="GET", url=where, content_type=JSON)))
+
+
+class _Elsewhere(msgspec.Struct):
+    resource_url: str
+
+
+def segment(text: str) -> str:
+    """A text as one part of a path."""
+    return quote(text, safe="")
+
+
+def _checked(reply: Reply) -> Reply:
+    if 200 <= reply.status < 300:
+        return reply
+    try:
+        body: Any = msgspec.json.decode(reply.body) if reply.body else None
+    except ValueError:
+        body = None
+    error = api_error(reply.status, body, phrase(reply.status))
+    if isinstance(error, ThrottledError):
+        error.retry_after = _retry_after(reply)
+    raise error
+
+
+def _retry_after(reply: Reply) -> float | None:
+    for name, value in reply.headers:
+        if name.lower() == "retry-after" and value.strip().isdigit():
+            return float(value)
+    return None
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        # Says which member is wrong, not its value.
+        raise ServerError(502, None, f"the server's answer cannot be read: {error}") from None
+
+
+def _pauses() -> Iterator[float]:
+    """1, 2, 4 and 8 seconds, a fifth more or less."""
+    pause = FIRST_PAUSE_S
+    while True:
+        yield pause * (0.8 + 0.4 * random.random())  # noqa: S311 (spreads load, guards nothing)
+        pause = min(pause * 2, LONGEST_PAUSE_S)

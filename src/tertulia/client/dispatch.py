@@ -1,0 +1,268 @@
+"""How events reach the application: handlers, streams, and waiting for one.
+
+Every object with events is an ``Emitter``; what it emits bubbles to its parent (message, conversation, client).
+Handlers are called in the order in which they were attached, one event after the other. A handler that is a coroutine
+function has a queue of its own, worked off in order by a task that lives only while there is something to do; no
+handler ever delays the connection, and none that raises disturbs another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+from .errors import ClientShutDownError, EventOverflowError
+from .events import Event, HandlerFailed
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Event)
+Handler = Callable[[E], Awaitable[None] | None]
+
+
+class Hub(Protocol):
+    """What the outermost emitter knows: how to run a task, and how much may wait."""
+
+    max_event_queue: int
+    is_closed: bool
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
+
+
+class Emitter:
+    """Something with events. One that nobody listens to costs two empty places."""
+
+    __slots__ = ("__weakref__", "_heard", "_last")
+
+    def __init__(self) -> None:
+        self._heard: list[_Listener] | None = None
+        self._last: dict[type[Event], Event] | None = None
+
+    # Who is told next, and who runs tasks: told by the objects, so that thousands of them need not hold it.
+
+    def _parent(self) -> Emitter | None:
+        raise NotImplementedError
+
+    def _hub(self) -> Hub:
+        raise NotImplementedError
+
+    @overload
+    def on(
+        self, event_type: type[E], handler: None = None, *, replay: bool = False
+    ) -> Callable[[Handler[E]], Handler[E]]: ...
+
+    @overload
+    def on(self, event_type: type[E], handler: Handler[E], *, replay: bool = False) -> Handler[E]: ...
+
+    def on(self, event_type: type[E], handler: Handler[E] | None = None, *, replay: bool = False) -> Any:
+        """Call the handler at each event of this type (or of a kind of it); also a decorator.
+
+        With ``replay`` it is called at once with the last such event, if there was one. Handlers may be functions or
+        coroutine functions; what they raise is logged and reported as ``HandlerFailed``.
+        """
+        if handler is None:
+            return lambda handler: self.on(event_type, handler, replay=replay)
+        listener = _HandlerListener(self, event_type, handler)
+        self._attach(listener)
+        last = self._last_of(event_type) if replay else None
+        if last is not None:
+            listener.tell(last)
+        return handler
+
+    def off(self, event_type: type[E], handler: Handler[E]) -> None:
+        """Call the handler no more; nothing happens when it was not attached."""
+        for listener in self._heard or ():
+            if isinstance(listener, _HandlerListener) and listener.is_of(event_type, handler):
+                self._detach(listener)
+                return
+
+    def events(self, *event_types: type[E], replay_last: bool = False, max_queue: int | None = None) -> EventStream[E]:
+        """The events of these types (all without any) from now on, for ``async with`` and ``async for``.
+
+        At most ``max_queue`` events (the configuration's ``max_event_queue``) wait for a slow reader; one more, and
+        reading raises ``EventOverflowError``. The stream ends when the client is shut down.
+        """
+        return EventStream(self, event_types, replay_last, max_queue or self._hub().max_event_queue)
+
+    async def wait_for(
+        self, event_type: type[E], predicate: Callable[[E], bool] | None = None, timeout: float | None = None
+    ) -> E:
+        """The next event of this type that the predicate agrees to.
+
+        Raises ``TimeoutError`` after ``timeout`` seconds, ``ClientShutDownError`` when the client ends.
+        """
+        async with asyncio.timeout(timeout), self.events(event_type) as stream:
+            async for event in stream:
+                if predicate is None or predicate(event):
+                    return event
+        raise ClientShutDownError
+
+    def _emit(self, event: Event) -> None:
+        """Tell who listens here, then who listens further out."""
+        emitter: Emitter | None = self
+        while emitter is not None:
+            if emitter._last is None:
+                emitter._last = {}
+            emitter._last[type(event)] = event
+            for listener in tuple(emitter._heard or ()):
+                listener.tell(event)
+            emitter = emitter._parent()
+
+    def _attach(self, listener: _Listener) -> None:
+        if self._hub().is_closed:
+            raise ClientShutDownError
+        if self._heard is None:
+            self._heard = []
+        self._heard.append(listener)
+
+    def _detach(self, listener: _Listener) -> None:
+        if self._heard is not None and listener in self._heard:
+            self._heard.remove(listener)
+
+    def _last_of(self, event_type: type[Event]) -> Event | None:
+        for kind in reversed(self._last or {}):
+            if issubclass(kind, event_type):
+                return (self._last or {})[kind]
+        return None
+
+    def _let_go(self) -> None:
+        """Forget who listens, and what was last said: nothing comes any more."""
+        for listener in self._heard or ():
+            listener.end()
+        self._heard = self._last = None
+
+
+class _Listener:
+    def __init__(self, event_types: tuple[type[Event], ...]) -> None:
+        self._event_types = event_types
+
+    def tell(self, event: Event) -> None:
+        if not self._event_types or isinstance(event, self._event_types):
+            self._take(event)
+
+    def end(self) -> None:
+        """Nothing will come any more."""
+
+    def _take(self, event: Event) -> None:
+        raise NotImplementedError
+
+
+class _HandlerListener(_Listener, Generic[E]):
+    def __init__(self, emitter: Emitter, event_type: type[E], handler: Handler[E]) -> None:
+        super().__init__((event_type,))
+        self._emitter = emitter
+        self._handler = handler
+        self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004 (an object whose __call__ is a coroutine function)
+        )
+        self._waiting: deque[Event] = deque()
+        self._is_running = False
+
+    def is_of(self, event_type: type[Event], handler: Handler[Any]) -> bool:
+        return self._event_types == (event_type,) and self._handler == handler
+
+    def end(self) -> None:
+        self._waiting.clear()
+
+    def _take(self, event: Any) -> None:
+        if not self._is_async:
+            try:
+                # What it gives back is waited for as well: a partial of a coroutine function looks like a function.
+                if inspect.isawaitable(waited := self._handler(event)):
+                    self._emitter._hub().spawn(self._await(event, waited))
+            except Exception as error:
+                self._failed(event, error)
+            return
+        hub = self._emitter._hub()
+        if len(self._waiting) >= hub.max_event_queue:
+            self._failed(event, EventOverflowError(f"a handler is {len(self._waiting)} events behind; one was dropped"))
+            return
+        self._waiting.append(event)
+        if not self._is_running:
+            self._is_running = True
+            hub.spawn(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                event: Any = self._waiting.popleft()
+                if waited := self._handler(event):
+                    await self._await(event, waited)
+        finally:
+            self._is_running = False
+
+    async def _await(self, event: Event, waited: Awaitable[None]) -> None:
+        try:
+            await waited
+        except Exception as error:
+            self._failed(event, error)
+
+    def _failed(self, event: Event, error: Exception) -> None:
+        log.error("client.handler_failed", exc_info=error, extra={"event": type(event).__name__})
+        if not isinstance(event, HandlerFailed):
+            self._emitter._emit(HandlerFailed(event, error))
+
+
+class EventStream(_Listener, Generic[E]):
+    """Events as they come: ``async with`` it, then ``async for``."""
+
+    def __init__(self, emitter: Emitter, event_types: tuple[type[E], ...], replay_last: bool, max_queue: int) -> None:
+        super().__init__(event_types)
+        self._emitter = emitter
+        self._replay_last = replay_last
+        self._max_queue = max_queue
+        self._waiting: deque[E] = deque()
+        self._news: asyncio.Future[None] | None = None
+        self._overflowed = False
+        self._is_over = False
+
+    async def __aenter__(self) -> EventStream[E]:
+        self._emitter._attach(self)
+        if self._replay_last:
+            for event_type in self._event_types:
+                last = self._emitter._last_of(event_type)
+                if last is not None:
+                    self._take(last)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._emitter._detach(self)
+        self.end()
+
+    def __aiter__(self) -> AsyncIterator[E]:
+        return self
+
+    async def __anext__(self) -> E:
+        while not self._waiting:
+            if self._overflowed:
+                raise EventOverflowError(f"more than {self._max_queue} events were waiting to be read")
+            if self._is_over:
+                raise StopAsyncIteration
+            self._news = asyncio.get_running_loop().create_future()
+            await self._news
+        return self._waiting.popleft()
+
+    def end(self) -> None:
+        self._is_over = True
+        self._wake()
+
+    def _take(self, event: Any) -> None:
+        if self._overflowed or self._is_over:
+            return
+        if len(self._waiting) >= self._max_queue:
+            # What came before can still be read; then the reader learns that there was more.
+            self._overflowed = True
+        else:
+            self._waiting.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)

@@ -1,0 +1,76 @@
+"""A message before it is sent, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .configuration import Options
+from .errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from .media import FileToSend, MediaService
+
+
+class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a message can be made of. It may be sent any number of times; each time makes one message."""
+
+    body: str | None = None
+    media: tuple[FileToSend, ...] = ()
+    attributes: Any = None
+    """JSON; ``{}`` when not given."""
+    subject: str | None = None
+    email_bodies: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Long bodies of an e-mail, by content type."""
+    email_histories: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """What an e-mail answers to, by content type."""
+    content_sid: str | None = None
+    """A template, in place of all else that it shows."""
+    content_variables: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<MessageDraft with {len(self.media)} files>"
+
+    def check(self, options: Options) -> None:
+        """Raises ``InvalidArgumentError`` for what the server would refuse, as far as that can be known."""
+        if not (self.body or self.media or self.email_bodies or self.email_histories or self.content_sid):
+            raise InvalidArgumentError("a message has words, files, or a template")
+        if len(self.media) > options.media_attachments_count_limit:
+            raise InvalidArgumentError(
+                f"{len(self.media)} files, {options.media_attachments_count_limit} are allowed in a message"
+            )
+        if self.content_variables is not None and self.content_sid is None:
+            raise InvalidArgumentError("content_variables belong to a template: give content_sid")
+        for given, allowed, name in (
+            (self.email_bodies, options.email_bodies_allowed_mime_types, "body"),
+            (self.email_histories, options.email_histories_allowed_mime_types, "history"),
+        ):
+            for content_type in given:
+                if content_type not in allowed:
+                    raise InvalidArgumentError(f"{content_type} is not allowed for the {name} of an e-mail")
+
+    async def upload(self, service: MediaService) -> Sequence[str]:
+        """The SIDs of its files, then of its long bodies and histories, all uploaded."""
+        from .media import FileToSend
+
+        parts = [(file, "media") for file in self.media]
+        for given, category in ((self.email_bodies, "body"), (self.email_histories, "history")):
+            parts += [(FileToSend(text.encode(), content_type=kind), category) for kind, text in given.items()]
+        return await service.upload_all(parts) if parts else ()
+
+    def body_of(self, media_sids: Sequence[str]) -> dict[str, object]:
+        """The command that makes the message (client-commands 4.3)."""
+        body: dict[str, object] = {
+            "media_sids": list(media_sids),
+            "attributes": msgspec.json.encode({} if self.attributes is None else self.attributes).decode(),
+        }
+        if self.body is not None:
+            body["body"] = self.body
+        if self.subject is not None:
+            body["subject"] = self.subject
+        if self.content_sid is not None:
+            body["content_sid"] = self.content_sid
+            body["content_variables"] = msgspec.json.encode(self.content_variables or {}).decode()
+        return body

@@ -1,0 +1,246 @@
+"""How a client comes up, stays up, and ends: its parts, and the order in which they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tertulia.wire.sync import TYPING
+
+from .calls import Calls
+from .config import ClientConfig
+from .configuration import Configuration
+from .connection import Connection
+from .content import Templates
+from .errors import ClientShutDownError, ConversationsError
+from .events import (
+    ConnectionErrorOccurred,
+    ConnectionStateChanged,
+    TokenAboutToExpire,
+    TokenExpired,
+    TokenUpdated,
+    TokenUpdateFailed,
+)
+from .media import MediaService
+from .model.conversations import Conversations
+from .model.outgoing import OutboxPlaces
+from .model.users import Users
+from .outbox import Outbox
+from .push import PushRegistrar
+from .receipts import Receipts
+from .session import Session
+from .states import ConnectionState, TokenReason
+from .sync import Following
+from .tokens import TokenKeeper
+
+if TYPE_CHECKING:
+    from .dispatch import Emitter
+
+log = logging.getLogger(__name__)
+
+
+class _TypingNotice(msgspec.Struct):
+    channel_sid: str
+    identity: str
+    typing_timeout: float = 6
+
+
+_CONFIGURATION = "configuration"
+_typing_notice = msgspec.json.Decoder(_TypingNotice).decode
+
+
+class Life:
+    """The parts of one client. It hears what the connection tells and passes it on to whom it concerns."""
+
+    def __init__(self, config: ClientConfig, client: Emitter) -> None:
+        self._config = config
+        self._client = client
+        self._renewal: asyncio.Task[None] | None = None
+        self._kept_of: str | None = None
+        self.tokens = TokenKeeper(config)
+        self.connection = Connection(config, self.tokens.get, self)
+        self.session = session = Session(config, Calls(self.connection, config), client)
+        session.following = Following(session.calls, None, session.spawn)
+        session.following.sync_url = session.base_url
+        session.users = Users(session)
+        session.conversations = Conversations(session)
+        session.media = MediaService(session, lambda: self.tokens.current)
+        session.templates = Templates(session)
+        session.receipts = Receipts(session)
+        self.push = PushRegistrar(session)
+
+    async def begin(self) -> None:
+        """The client is usable when this returns; conversations follow. Raises ``InitializationError``."""
+        session = self.session
+        stored = await self._stored_configuration()
+        if stored is not None:
+            session.configure(stored)
+            self.connection.start_soon()
+            session.spawn(self._refresh_configuration())
+        else:
+            await self.connection.start()
+            await self._ask_configuration()
+        if self._config.outbox:
+            self._open_outbox()
+        await session.users.open_me()
+        session.spawn(session.conversations.load())
+        if self._config.push is not None:
+            self.push.begin(self._config.push)
+
+    def _open_outbox(self) -> None:
+        session, places = self.session, OutboxPlaces(self.session)
+        session.outbox = Outbox(
+            session.calls,
+            places,
+            session.media,
+            self._config.store,
+            places.emit,
+            command_timeout=self._config.command_timeout,
+            clock=self._config.clock,
+        )
+        session.outbox.restore()
+        if self.connection.state is ConnectionState.CONNECTED:
+            session.outbox.connected()
+
+    async def update_token(self, token: str) -> None:
+        if not self.tokens.take(token):
+            return
+        await self.connection.update_token(token)
+        self._client._emit(TokenUpdated(self.tokens.expires_at))
+
+    async def flush(self) -> None:
+        """What was collected is sent, as far as there is a connection."""
+        if self.connection.state is ConnectionState.CONNECTED:
+            await self.session.conversations.flush()
+
+    async def forget(self, *, unregister_push: bool) -> None:
+        """Nothing of this login stays on this device."""
+        if unregister_push:
+            await self.push.logout()
+        await self.tokens.forget()
+        if self._config.store is not None:
+            await self._config.store.erase()
+
+    async def end(self) -> None:
+        """Nothing runs, and nothing is held, when this returns."""
+        session = self.session
+        if session.is_closed:
+            return
+        session.is_closed = True
+        await self.push.close()
+        if session.outbox is not None:
+            await session.outbox.close()
+        session.following.stop()
+        await self.connection.close()
+        await session.end_tasks()
+        await self.tokens.close()
+        await session.media.close()
+        session.conversations.end()
+        session.users.end()
+        if self._config.store is not None:
+            await self._config.store.close()
+
+    # --- what the connection tells
+
+    def state_changed(self, state: ConnectionState, previous: ConnectionState) -> None:
+        self._client._emit(ConnectionStateChanged(state, previous))
+
+    def connected(self) -> None:
+        self.session.following.connected()
+        if self.session.outbox is not None:
+            self.session.outbox.connected()
+
+    def lost(self) -> None:
+        self.session.following.lost()
+        if self.session.outbox is not None:
+            self.session.outbox.lost()
+
+    def notified(self, message_type: str, payload: bytes) -> None:
+        if message_type == TYPING:
+            self._typed(payload)
+        else:
+            self.session.following.notified(message_type, payload)
+
+    def problem(self, problem: ConnectionErrorOccurred) -> None:
+        self._client._emit(problem)
+
+    def token_about_to_expire(self) -> None:
+        self._client._emit(TokenAboutToExpire(self.tokens.expires_at))
+        self._renew()
+
+    def token_expired(self) -> None:
+        self._client._emit(TokenExpired(self.tokens.expires_at))
+
+    def token_renewed(self) -> None:
+        self._client._emit(TokenUpdated(self.tokens.expires_at))
+
+    def token_not_renewed(self, error: BaseException) -> None:
+        self._client._emit(TokenUpdateFailed(error))
+
+    def _typed(self, payload: bytes) -> None:
+        try:
+            notice = _typing_notice(payload)
+        except ValueError:
+            return
+        conversation = self.session.conversations.known.get(notice.channel_sid)
+        if conversation is None:
+            return  # a look at a conversation nobody asked for would announce it (client-commands 4.6)
+        for participant in tuple(conversation.participants.values()):
+            if participant.identity == notice.identity:
+                participant._types(notice.typing_timeout)
+
+    def _renew(self) -> None:
+        if self._config.token_provider is None or self.session.is_closed:
+            return
+        if self._renewal is None or self._renewal.done():
+            self._renewal = self.session.spawn(self._get_new_token())
+
+    async def _get_new_token(self) -> None:
+        try:
+            token = await self.tokens.get(TokenReason.ABOUT_TO_EXPIRE)
+            await self.connection.update_token(token)
+        except ClientShutDownError:
+            return
+        except ConversationsError as error:
+            self.token_not_renewed(error)
+        else:
+            self.token_renewed()
+
+    # --- the configuration
+
+    async def _ask_configuration(self) -> None:
+        configuration = await self.session.calls.get(f"{self.session.base_url}/Client/v2/Configuration", Configuration)
+        self.session.configure(configuration)
+        store = self._config.store
+        if store is not None:
+            await self._open_store(configuration.identity)
+            store.remember(_CONFIGURATION, msgspec.json.encode(configuration))
+
+    async def _refresh_configuration(self) -> None:
+        try:
+            await self._ask_configuration()
+        except ConversationsError as error:
+            log.warning("client.configuration_not_refreshed", extra={"error": type(error).__name__})
+
+    async def _stored_configuration(self) -> Configuration | None:
+        """What the server said the last time, if this user's state is kept."""
+        store = self._config.store
+        if store is None or not await self._open_store(self.tokens.identity):
+            return None
+        stored = store.recall(_CONFIGURATION)
+        try:
+            return None if stored is None else msgspec.json.decode(stored, type=Configuration)
+        except ValueError:
+            return None  # of another version: asked anew
+
+    async def _open_store(self, identity: str | None) -> bool:
+        """Whether there is something of this user; None is whoever was here last."""
+        store = self._config.store
+        assert store is not None
+        if self._kept_of is None or self._kept_of != identity:
+            self._kept_of = await store.open(self._config.server_url, identity)
+            self.session.following.store = store
+        return self._kept_of is not None

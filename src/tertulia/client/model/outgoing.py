@@ -1,0 +1,63 @@
+"""What the outbox has to know of conversations, and how what it tells reaches their listeners."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from tertulia.client.errors import ConversationsError
+from tertulia.client.events import Event
+from tertulia.client.states import ConversationSync
+
+if TYPE_CHECKING:
+    from tertulia.client.session import Session
+
+    from .conversation import Conversation
+    from .message import Message
+
+PAGE = 100
+
+
+class OutboxPlaces:
+    """The conversations of a client, as its outbox sees them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def identity(self) -> str:
+        return self._session.identity
+
+    def conversation(self, sid: str) -> Conversation | None:
+        return self._session.conversations.known.get(sid)
+
+    def messages_url(self, sid: str) -> str:
+        return self._session.conversation_url(sid, "Messages")
+
+    def newest_index(self, sid: str) -> int | None:
+        conversation = self.conversation(sid)
+        if conversation is None or conversation.sync_status < ConversationSync.METADATA:
+            return None
+        last = conversation.last_message
+        return -1 if last is None or last.index is None else last.index
+
+    async def messages(self, sid: str, after: int | None) -> AsyncIterator[Message]:
+        conversation = await self._session.conversations.get(sid)
+        async for message in conversation.messages(after=after, page_size=PAGE, newest_first=after is None):
+            yield message
+
+    async def message(self, sid: str, index: int) -> Message | None:
+        conversation = self.conversation(sid)
+        if conversation is None:
+            return None
+        known = conversation.loaded_messages
+        with contextlib.suppress(TimeoutError):
+            await conversation._watch.until(lambda: index in known, self._session.config.visibility_timeout)
+        with contextlib.suppress(ConversationsError):
+            return await conversation.message_by_index(index)
+        return None
+
+    def emit(self, sid: str, event: Event) -> None:
+        """To the listeners of the conversation, or of the client alone while that does not know it."""
+        (self.conversation(sid) or self._session.emitter)._emit(event)

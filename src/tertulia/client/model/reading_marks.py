@@ -1,0 +1,68 @@
+"""What the user has read of a conversation, and how much there is (semantics 6.1, 6.2)."""
+
+from __future__ import annotations
+
+from tertulia.client.errors import InvalidArgumentError
+
+from .answers import Looked, Mine
+from .horizon import HorizonReports
+from .reading import Reading
+
+
+class ReadingMarks(Reading):
+    """Counts and read horizon of a conversation.
+
+    Counts are the server's, kept for the time it says (5 s); ``max_age=0`` asks anew. Reports of the horizon are
+    collected: the first goes out at once, later ones within the server's interval together, the last value of them;
+    ``immediate`` does not wait. Each gives the number of unread messages, None when the horizon is not set.
+    """
+
+    __slots__ = ()
+
+    async def count_messages(self, *, max_age: float | None = None) -> int:
+        """How many messages there are."""
+        return (await self._looked(max_age)).messages_count
+
+    async def count_participants(self, *, max_age: float | None = None) -> int:
+        """How many take part."""
+        return (await self._looked(max_age)).participants_count
+
+    async def count_unread(self, *, max_age: float | None = None) -> int | None:
+        """How many messages lie beyond the read horizon; None while it is not set."""
+        if self._horizon is not None and self._horizon.latest is not None:
+            await self._horizon.flush()
+            max_age = 0
+        url = self._session.my_conversation_url(self.sid)
+        return (await self._session.calls.get(url, Mine, max_age=self._age(max_age))).unread_messages_count
+
+    async def set_read_horizon(self, index: int | None, *, immediate: bool = False) -> int | None:
+        """Read up to here, or nothing (None); also backwards."""
+        if index is not None and index < 0:
+            raise InvalidArgumentError(f"a message's index is 0 or more, not {index}")
+        if self._horizon is None:
+            self._horizon = HorizonReports(self._session, self.sid)
+        return await self._horizon.write(index, immediate=immediate)
+
+    async def advance_read_horizon(self, index: int, *, immediate: bool = False) -> int | None:
+        """Read up to here, unless already further."""
+        waiting = self._horizon.latest if self._horizon is not None else None
+        known = waiting[0] if waiting is not None else self._state.last_read_message_index
+        return await self.set_read_horizon(index if known is None else max(index, known), immediate=immediate)
+
+    async def mark_all_read(self) -> int | None:
+        """Read up to the newest message; 0 when there is none."""
+        newest = await self.messages_page(1)
+        if not newest:
+            return 0
+        return await self.advance_read_horizon(newest[0].index, immediate=True)
+
+    async def mark_all_unread(self) -> int | None:
+        """Nothing read."""
+        return await self.set_read_horizon(None, immediate=True)
+
+    async def _looked(self, max_age: float | None) -> Looked:
+        url = self._session.conversation_url(self.sid)
+        return await self._session.calls.get(url, Looked, max_age=self._age(max_age))
+
+    def _age(self, max_age: float | None) -> float:
+        return self._session.configuration.cache_s if max_age is None else max_age

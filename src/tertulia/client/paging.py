@@ -1,0 +1,74 @@
+"""Pages: some items, and the way to those beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Generic, TypeVar, overload
+
+from .errors import ConversationsError
+
+T = TypeVar("T")
+
+
+class NoSuchPageError(ConversationsError, LookupError):
+    """There is no page there."""
+
+
+class Page(Sequence[T], Generic[T]):
+    """A sequence of items. ``async for`` goes over this page and all that follow."""
+
+    __slots__ = ("_next", "_previous", "items")
+
+    def __init__(
+        self,
+        items: Sequence[T],
+        next: Callable[[], Awaitable[Page[T]]] | None = None,
+        previous: Callable[[], Awaitable[Page[T]]] | None = None,
+    ) -> None:
+        self.items = tuple(items)
+        self._next = next
+        self._previous = previous
+
+    def __repr__(self) -> str:
+        return f"<Page of {len(self.items)}>"
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        return self.items[place]
+
+    @property
+    def has_next(self) -> bool:
+        return self._next is not None
+
+    @property
+    def has_previous(self) -> bool:
+        return self._previous is not None
+
+    async def next(self) -> Page[T]:
+        """The page behind this one. Raises ``NoSuchPageError`` at the end."""
+        if self._next is None:
+            raise NoSuchPageError("this is the last page")
+        return await self._next()
+
+    async def previous(self) -> Page[T]:
+        """The page before this one. Raises ``NoSuchPageError`` at the beginning."""
+        if self._previous is None:
+            raise NoSuchPageError("this is the first page")
+        return await self._previous()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        page = self
+        while True:
+            for item in page.items:
+                yield item
+            if not page.has_next:
+                return
+            page = await page.next()

@@ -1,0 +1,277 @@
+"""Push: registering a device so that it rings when its user is away, and reading what it then gets (semantics 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import platform
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from .config import PushConfig
+from .errors import ClientShutDownError, ConversationsError, InvalidArgumentError, NotFoundError, PushRegistrationError
+from .push_store import MemoryPushStore, PushRecord, PushStore
+
+if TYPE_CHECKING:
+    from .session import Session
+
+log = logging.getLogger(__name__)
+
+CHANNELS: Final = {"fcm": "3", "apn": "4"}
+"""What a device can be registered for, and the version of the payloads it understands."""
+RENEW_S: Final = 30 * 86_400.0
+"""Registrations live a year without use; one of this age is made again at the next start."""
+CLEAN_S: Final = 86_400.0
+FIRST_PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 120.0
+
+
+class _Registered(msgspec.Struct):
+    id: str
+
+
+class PushNotification(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device got. Printed, it does not show what it says."""
+
+    type: str
+    """``twilio.conversations.new_message``, ``…added_to_conversation`` or ``…removed_from_conversation``."""
+    title: str | None = None
+    body: str | None = None
+    sound: str | None = None
+    badge: int | None = None
+    action: str | None = None
+    conversation_sid: str | None = None
+    conversation_title: str | None = None
+    message_sid: str | None = None
+    message_index: int | None = None
+    author: str | None = None
+    media_count: int | None = None
+    media: Any = None
+    """The first file of the message: ``sid``, ``filename``, ``content_type``, ``size``."""
+
+    def __repr__(self) -> str:
+        return f"<PushNotification {self.type}>"
+
+    @classmethod
+    def parse(cls, payload: Mapping[str, Any]) -> PushNotification:
+        """Reads a payload of FCM (all under ``data``) or APNs (``aps``, the rest beside it).
+
+        Raises ``InvalidArgumentError`` for one that is not of this service.
+        """
+        aps, data = payload.get("aps"), payload.get("data")
+        if isinstance(aps, Mapping):
+            alert = aps.get("alert")
+            told = alert if isinstance(alert, Mapping) else {"body": alert}
+            return cls(
+                title=_text(told.get("title")),
+                body=_text(told.get("body")),
+                sound=_text(aps.get("sound")),
+                badge=_number(aps.get("badge")),
+                action=_text(aps.get("category")),
+                **_common(payload),
+            )
+        if isinstance(data, Mapping):
+            return cls(
+                title=_text(data.get("twi_title")),
+                body=_text(data.get("twi_body")),
+                sound=_text(data.get("twi_sound")),
+                action=_text(data.get("twi_action")),
+                **_common(data),
+            )
+        raise InvalidArgumentError("a notification has 'aps' (APNs) or 'data' (FCM)")
+
+
+def _common(data: Mapping[str, Any]) -> dict[str, Any]:
+    kind = data.get("twi_message_type")
+    if not isinstance(kind, str) or not kind:
+        raise InvalidArgumentError("not a notification of this service: it has no twi_message_type")
+    media = data.get("media")
+    if isinstance(media, str):
+        with contextlib.suppress(ValueError):
+            media = msgspec.json.decode(media)
+    return {
+        "type": kind,
+        "conversation_sid": _text(data.get("conversation_sid")),
+        "conversation_title": _text(data.get("conversation_title")),
+        "message_sid": _text(data.get("message_sid")),
+        "message_index": _number(data.get("message_index")),
+        "author": _text(data.get("author")),
+        "media_count": _number(data.get("media_count")),
+        "media": media,
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return None if value is None or isinstance(value, bool) else int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+class PushRegistrar:
+    """The registrations of one client's device.
+
+    What is registered already, as the store says, is not registered again, unless it is a month old or wants other
+    notifications. A new device token takes the place of the old. Failures in the background are tried again, 2 s to 2
+    min apart, for as long as the client lives.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._store: PushStore = MemoryPushStore()
+        self._message_types = PushConfig(channel="fcm", device_token="").message_types
+        self._lock = asyncio.Lock()
+        self._background: asyncio.Task[None] | None = None
+
+    def begin(self, config: PushConfig) -> None:
+        """Registers in the background."""
+        _check(config.channel, config.device_token)
+        if config.store is not None:
+            self._store = config.store
+        self._message_types = config.message_types
+        self._background = self._session.spawn(self._keep_trying(config.channel, config.device_token))
+
+    async def register(self, channel: str, device_token: str) -> None:
+        """The device is registered when this returns. Raises ``PushRegistrationError``."""
+        _check(channel, device_token)
+        async with self._lock:
+            known = self._store.load(self._name(channel))
+            if known is not None and self._is_good(known, device_token):
+                return
+            if known is not None and known.device_token != device_token:
+                await self._remove_registration(known.registration_id)
+                self._store.clear(self._name(channel))
+            body: dict[str, object] = {
+                "endpoint_platform": f"Python {platform.python_version()}",
+                "channel_type": channel,
+                "version": CHANNELS[channel],
+                "message_types": list(self._message_types),
+                "data": {"registration_id": device_token},
+            }
+            try:
+                answer = await self._session.calls.post(self._url(), body, _Registered)
+            except ClientShutDownError:
+                raise
+            except ConversationsError as error:
+                raise PushRegistrationError("the device could not be registered") from error
+            now = self._session.config.clock()
+            record = PushRecord(
+                device_token=device_token,
+                registration_id=answer.id,
+                message_types=self._message_types,
+                registered_at=now,
+                cleaned_at=0 if known is None else known.cleaned_at,
+            )
+            self._store.save(self._name(channel), record)
+
+    async def unregister(self, channel: str, device_token: str | None = None) -> None:
+        """Takes back what was registered here, and the device token if one is given."""
+        async with self._lock:
+            known = self._store.load(self._name(channel))
+            if known is not None and device_token in (None, known.device_token):
+                await self._remove_registration(known.registration_id)
+                self._store.clear(self._name(channel))
+                return
+        if device_token is not None:
+            await self.remove(channel, device_token)
+
+    async def remove(self, channel: str, device_token: str) -> None:
+        """Forgets a device by its token; nothing happens when it is not known. Raises ``PushRegistrationError``."""
+        _check(channel, device_token)
+        try:
+            await self._session.calls.delete(self._url(), {"binding_type": channel, "address": device_token})
+        except NotFoundError:
+            return
+        except ClientShutDownError:
+            raise
+        except ConversationsError as error:
+            raise PushRegistrationError("the device could not be unregistered") from error
+
+    async def cleanup(self, channel: str, device_token: str) -> bool:
+        """Forgets a device that is not to ring any more; asks at most once a day, and says whether it has."""
+        name, now = self._name(channel), self._session.config.clock()
+        known = self._store.load(name)
+        if known is not None and now - known.cleaned_at < CLEAN_S:
+            return False
+        await self.remove(channel, device_token)
+        record = known or PushRecord(device_token="", registration_id="", message_types=(), registered_at=0)
+        gone = known is not None and known.device_token == device_token
+        self._store.save(
+            name,
+            msgspec.structs.replace(
+                record,
+                cleaned_at=now,
+                device_token="" if gone else record.device_token,
+                registration_id="" if gone else record.registration_id,
+            ),
+        )
+        return True
+
+    async def logout(self) -> None:
+        """Nothing that was registered here stays."""
+        await self._stop()
+        for channel in CHANNELS:
+            # That it could not be told is no reason to stay logged in: the next user's registration takes the device.
+            with contextlib.suppress(PushRegistrationError):
+                await self.unregister(channel)
+
+    async def close(self) -> None:
+        """Nothing is tried any more."""
+        await self._stop()
+
+    async def _stop(self) -> None:
+        task, self._background = self._background, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _keep_trying(self, channel: str, device_token: str) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                await self.register(channel, device_token)
+            except PushRegistrationError as error:
+                log.warning("client.push_not_registered", extra={"error": type(error.__cause__).__name__})
+            else:
+                return
+            await asyncio.sleep(pause * (0.8 + 0.4 * random.random()))  # noqa: S311 (spreads load, guards nothing)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    async def _remove_registration(self, registration_id: str) -> None:
+        if not registration_id:
+            return
+        try:
+            await self._session.calls.delete(self._url(f"/{registration_id}"))
+        except NotFoundError:
+            return
+        except ClientShutDownError:
+            raise
+        except ConversationsError as error:
+            raise PushRegistrationError("the old registration could not be taken back") from error
+
+    def _is_good(self, known: PushRecord, device_token: str) -> bool:
+        age = self._session.config.clock() - known.registered_at
+        return known.device_token == device_token and known.message_types == self._message_types and 0 <= age < RENEW_S
+
+    def _url(self, path: str = "") -> str:
+        return f"{self._session.base_url}/v1/registrations{path}?productId=ip_messaging"
+
+    def _name(self, channel: str) -> str:
+        text = f"{self._session.base_url}\n{self._session.identity}\n{channel}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _check(channel: str, device_token: str) -> None:
+    if channel not in CHANNELS:
+        raise InvalidArgumentError(f"a device is registered for {' or '.join(CHANNELS)}, not {channel}")
+    if not device_token:
+        raise InvalidArgumentError("a device token is not empty")

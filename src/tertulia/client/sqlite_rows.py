@@ -1,0 +1,114 @@
+"""The statements of the SQLite store, and what is read with them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from .sqlite_thread import Statement, transact
+from .store import OutboxRow
+from .sync import Kind, StoredItem, StoredObject
+
+_OBJECT: Final = "(SELECT id FROM objects WHERE scope = ? AND name = ?)"
+SAVE_FACT: Final = "INSERT OR REPLACE INTO facts (scope, name, value) VALUES (?, ?, ?)"
+# The items of an object that was made anew under its old name are another object's.
+DROP_STRANGERS: Final = (
+    "DELETE FROM items WHERE object = (SELECT id FROM objects WHERE scope = ? AND name = ? AND sid <> ?)"
+)
+SAVE_OBJECT: Final = (
+    "INSERT INTO objects (scope, name, kind, sid, items_url, last_event_id, data, at, seen_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, name) DO UPDATE SET kind = excluded.kind,"
+    " sid = excluded.sid, items_url = excluded.items_url, last_event_id = excluded.last_event_id,"
+    " data = excluded.data, at = excluded.at, seen_at = excluded.seen_at"
+)
+SAVE_ITEM: Final = (
+    "INSERT OR REPLACE INTO items (object, key, number, data, at)"
+    " SELECT id, ?, ?, ?, ? FROM objects WHERE scope = ? AND name = ?"
+)
+REMOVE_ITEM: Final = f"DELETE FROM items WHERE object = {_OBJECT} AND key = ?"  # noqa: S608 (a constant)
+FORGET_ITEMS: Final = f"DELETE FROM items WHERE object = {_OBJECT}"  # noqa: S608 (a constant)
+FORGET_OBJECT: Final = "DELETE FROM objects WHERE scope = ? AND name = ?"
+TRIM: Final = (
+    f"DELETE FROM items WHERE object = {_OBJECT} AND key <="  # noqa: S608 (a constant)
+    f" (SELECT key FROM items WHERE object = {_OBJECT} ORDER BY key DESC LIMIT 1 OFFSET ?)"
+)
+PUT_ROW: Final = "INSERT OR REPLACE INTO outbox (scope, id, place, content) VALUES (?, ?, ?, ?)"
+REMOVE_ROW: Final = "DELETE FROM outbox WHERE scope = ? AND id = ?"
+REMOVE_FILES: Final = "DELETE FROM outbox_files WHERE scope = ? AND message = ?"
+ADD_FILE: Final = "INSERT OR REPLACE INTO outbox_files (scope, message, number, data) VALUES (?, ?, ?, ?)"
+
+
+def enter(connection: sqlite3.Connection, server_url: str, identity: str | None) -> tuple[int, str] | None:
+    """The scope's number and identity; the login is noted as the last one."""
+    if identity is None:
+        last: tuple[int, str] | None = connection.execute(
+            "SELECT id, identity FROM scopes WHERE server_url = ? ORDER BY place DESC LIMIT 1", (server_url,)
+        ).fetchone()
+        return last
+    login = (
+        "INSERT INTO scopes (server_url, identity, place)"
+        " VALUES (?, ?, (SELECT coalesce(max(place), 0) + 1 FROM scopes))"
+        " ON CONFLICT (server_url, identity) DO UPDATE SET place = excluded.place"
+    )
+    transact(connection, [(login, (server_url, identity))])
+    scope = find(connection, server_url, identity)
+    assert scope is not None
+    return scope, identity
+
+
+def find(connection: sqlite3.Connection, server_url: str, identity: str) -> int | None:
+    row = connection.execute(
+        "SELECT id FROM scopes WHERE server_url = ? AND identity = ?", (server_url, identity)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def erase(connection: sqlite3.Connection, scope: int) -> None:
+    # Overwritten, not only unlinked: the words of somebody who logged out are not to be found in the file.
+    connection.execute("PRAGMA secure_delete = ON")
+    statements: list[Statement] = [
+        (f"DELETE FROM {table} WHERE scope = ?", (scope,))  # noqa: S608 (our own names)
+        for table in ("facts", "outbox", "outbox_files")
+    ]
+    statements += [
+        ("DELETE FROM items WHERE object IN (SELECT id FROM objects WHERE scope = ?)", (scope,)),
+        ("DELETE FROM objects WHERE scope = ?", (scope,)),
+        ("DELETE FROM scopes WHERE id = ?", (scope,)),
+    ]
+    try:
+        transact(connection, statements, durable=True)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.execute("PRAGMA secure_delete = OFF")
+
+
+def load(connection: sqlite3.Connection, scope: int, name: str) -> tuple[StoredObject, list[StoredItem], float] | None:
+    row = connection.execute(
+        "SELECT id, kind, sid, items_url, last_event_id, data, at, seen_at FROM objects WHERE scope = ? AND name = ?",
+        (scope, name),
+    ).fetchone()
+    if row is None:
+        return None
+    number, kind, sid, items_url, last_event_id, data, at, seen_at = row
+    items = connection.execute("SELECT key, number, data, at FROM items WHERE object = ? ORDER BY key", (number,))
+    stored = StoredObject(
+        name=name, kind=Kind(kind), sid=sid, items_url=items_url, last_event_id=last_event_id, data=data, at=at
+    )
+    return stored, [StoredItem(*item) for item in items], seen_at
+
+
+def fact(connection: sqlite3.Connection, scope: int, name: str) -> bytes | None:
+    row = connection.execute("SELECT value FROM facts WHERE scope = ? AND name = ?", (scope, name)).fetchone()
+    return row[0] if row else None
+
+
+def rows(connection: sqlite3.Connection, scope: int) -> list[OutboxRow]:
+    rows = connection.execute("SELECT id, place, content FROM outbox WHERE scope = ? ORDER BY place, id", (scope,))
+    return [OutboxRow(*row) for row in rows]
+
+
+def outbox_file(connection: sqlite3.Connection, scope: int, id: str, number: int) -> bytes | None:
+    row = connection.execute(
+        "SELECT data FROM outbox_files WHERE scope = ? AND message = ? AND number = ?", (scope, id, number)
+    ).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,45 @@
+"""What of Sync objects outlives the process, as a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from .copies import Key, Kind
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """An object without its items."""
+
+    name: str
+    kind: Kind
+    sid: str
+    items_url: str | None
+    last_event_id: int
+    data: bytes | None
+    """Of a document."""
+    at: str
+
+
+class StoredItem(msgspec.Struct, frozen=True):
+    """An item, as of the event of this number."""
+
+    key: Key
+    number: int
+    data: bytes
+    at: str
+
+
+class SyncStore(Protocol):
+    """Keeps copies of objects. What is told in one go is kept together or not at all, soon, in order."""
+
+    def load(self, name: str) -> tuple[StoredObject, Sequence[StoredItem]] | None:
+        """An object with its items; None when it is not kept, or too old to be caught up with."""
+        ...
+
+    def save(self, stored: StoredObject) -> None: ...
+    def save_item(self, name: str, item: StoredItem) -> None: ...
+    def remove_item(self, name: str, key: Key) -> None: ...
+    def forget(self, name: str) -> None: ...

@@ -1,0 +1,38 @@
+"""Where a server is: from the one URL of the configuration."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from .errors import InvalidArgumentError
+
+SOCKET_PATH: Final = "/v3/wsconnect"
+
+_SOCKET_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_HTTP_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
+
+def socket_url(server_url: str) -> str:
+    """The URL of the socket; one that is such is taken as it is. Raises ``InvalidArgumentError``."""
+    parts = _split(server_url)
+    path = parts.path.rstrip("/")
+    if parts.scheme in ("http", "https") or not path:
+        path += SOCKET_PATH
+    return urlunsplit((_SOCKET_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+
+
+def base_url(server_url: str) -> str:
+    """What paths of the client API are appended to: no slash at its end. Raises ``InvalidArgumentError``."""
+    parts = _split(server_url)
+    path = parts.path.rstrip("/").removesuffix(SOCKET_PATH)
+    return urlunsplit((_HTTP_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
+
+
+def _split(server_url: str) -> SplitResult:
+    parts = urlsplit(server_url)
+    if parts.scheme not in _SOCKET_SCHEMES or not parts.hostname:
+        raise InvalidArgumentError("server_url is like https://chat.example, or wss://chat.example/v3/wsconnect")
+    if parts.username or parts.password:
+        raise InvalidArgumentError("server_url has no user and no password: tokens say who one is")
+    return parts
