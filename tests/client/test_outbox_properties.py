@@ -219,8 +219,9 @@ async def live(world: World, to_write: list[tuple[str, str]]) -> None:
             sid, body = to_write.pop(0)
             await outbox.put(sid, MessageDraft(body=body))
         while len(outbox):
-            for message in outbox.pending():
-                if message.state is PendingState.FAILED and not world.fates:
+            waiting = outbox.pending()
+            if all(message.state is PendingState.FAILED for message in waiting):
+                for message in waiting:
                     await message.retry()
             await asyncio.sleep(0.0002)
 

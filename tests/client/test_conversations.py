@@ -1,0 +1,176 @@
+"""Conversations, as a client sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tertulia.client import (
+    ClientSync,
+    Conversation,
+    ConversationField,
+    ConversationStatus,
+    ConversationSync,
+    NotificationLevel,
+)
+from tertulia.client.errors import ConflictError, ForbiddenError, InvalidArgumentError, NotFoundError
+from tertulia.client.events import (
+    ConversationAdded,
+    ConversationJoined,
+    ConversationLeft,
+    ConversationRemoved,
+    ConversationSyncChanged,
+    ConversationUpdated,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    SyncStatusChanged,
+)
+from tertulia.server.domain.conversations import DeleteConversation, UpdateConversation
+
+from .stage import Stage, until
+
+
+async def test_conversations_are_told_after_the_start_each_once(stage: Stage) -> None:
+    sids = {await stage.room("ana") for _ in range(5)}
+    ana = stage.client("ana")
+    told: list[Conversation] = []
+    ana.on(ConversationAdded, lambda event: told.append(event.conversation))
+    await ana.start()
+    assert {conversation.sid async for conversation in ana.conversations()} == sids
+    later = await stage.room("ana")
+    await until(lambda: len(told) == 6)
+    assert [conversation.sid for conversation in told].count(later) == 1
+    assert all(ana.known_conversations[conversation.sid] is conversation for conversation in told)
+    assert all(conversation.status is ConversationStatus.JOINED for conversation in told)
+
+
+async def test_the_stages_of_synchronisation_come_in_order(stage: Stage) -> None:
+    sid = await stage.room("ana", "ben")
+    ana = stage.client("ana")
+    stages: list[ClientSync] = []
+    of_room: list[ConversationSync] = []
+    ana.on(SyncStatusChanged, lambda event: stages.append(event.status))
+    ana.on(ConversationSyncChanged, lambda event: of_room.append(event.status))
+    await ana.start()
+    await ana.wait_synchronized(timeout=10)
+    assert stages == [ClientSync.STARTED, ClientSync.CONVERSATIONS_LISTED, ClientSync.COMPLETED]
+    assert of_room == [ConversationSync.METADATA, ConversationSync.ALL]
+    assert {each.identity for each in ana.known_conversations[sid].participants.values()} == {"ana", "ben"}
+
+
+async def test_a_conversation_is_made_joined_renamed_left_and_deleted(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    room = await ana.create_conversation(friendly_name="Tavern", unique_name="tavern", attributes={"a": 1})
+    assert (room.friendly_name, room.unique_name, room.attributes) == ("Tavern", "tavern", {"a": 1})
+    assert room.status is ConversationStatus.NOT_PARTICIPATING
+    await room.join()
+    assert room.status is ConversationStatus.JOINED
+    await room.ready(timeout=10)
+    await room.update(friendly_name="The tavern", unique_name=None, attributes={"b": [2]})
+    assert (room.friendly_name, room.unique_name, room.attributes) == ("The tavern", None, {"b": [2]})
+    await room.set_notification_level("muted")
+    assert room.notification_level is NotificationLevel.MUTED
+    removed = []
+    ana.on(ConversationRemoved, lambda event: removed.append(event.conversation))
+    await room.delete()
+    assert removed == [room] and room.sid not in ana.known_conversations
+
+
+async def test_who_leaves_and_comes_back_has_the_same_object(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    room = await ana.create_conversation(friendly_name="Tavern", join=True)
+    events: list[type] = []
+    for kind in (ConversationJoined, ConversationLeft, ConversationRemoved, ConversationAdded):
+        ana.on(kind, lambda event: events.append(type(event)))
+    await room.leave()
+    await until(lambda: events == [ConversationLeft, ConversationRemoved])
+    await stage.world.add(room.sid, "ana")
+    await until(lambda: events[2:] == [ConversationAdded, ConversationJoined])
+    assert ana.known_conversations[room.sid] is room
+    await room.ready(timeout=10)
+    await room.send("again")
+    assert [message.body for message in await room.last_messages(5)] == ["again"]
+
+
+async def test_changes_are_told_with_their_reasons_and_what_was_before(stage: Stage) -> None:
+    mine, his = await stage.in_room("ana", "ben")
+    told: list[ConversationUpdated] = []
+    his.on(ConversationUpdated, told.append)
+    await stage.world.do(UpdateConversation, conversation=mine.sid, friendly_name="New")
+    await until(lambda: told)
+    assert ConversationField.FRIENDLY_NAME in told[0].reasons
+    assert told[0].previous.friendly_name is None and told[0].conversation.friendly_name == "New"
+
+
+async def test_participants_come_change_and_go(stage: Stage) -> None:
+    mine, his = await stage.hosted("ana", "ben")
+    events: list[object] = []
+    for kind in (ParticipantJoined, ParticipantUpdated, ParticipantLeft):
+        his.on(kind, events.append)
+    added = await mine.add_participant("cid", attributes={"seat": 3})
+    assert added is not None and added.attributes == {"seat": 3} and mine.participants[added.sid] is added
+    await added.update(attributes={"seat": 4})
+    assert added.attributes == {"seat": 4}
+    await mine.remove_participant("cid")
+    assert mine.participant(identity="cid") is None
+    await until(lambda: len(events) >= 3)
+    assert [type(event) for event in events] == [ParticipantJoined, ParticipantUpdated, ParticipantLeft]
+
+
+async def test_somebody_from_elsewhere_takes_part(stage: Stage) -> None:
+    [mine] = await stage.hosted("ana")
+    added = await mine.add_address_participant("+15550001111", "+15550002222")
+    assert added is not None and added.type == "sms" and added.identity is None
+    with pytest.raises(InvalidArgumentError):
+        await added.get_user()
+
+
+async def test_looking_at_a_conversation_of_others(stage: Stage) -> None:
+    sid = await stage.room("ben")
+    ana = await stage.connect("ana")
+    with pytest.raises(NotFoundError):
+        await ana.get_conversation(sid)
+    with pytest.raises((NotFoundError, ForbiddenError)):
+        await ana.peek_conversation(sid)
+    with pytest.raises(NotFoundError):
+        await ana.get_conversation_by_unique_name("nowhere")
+
+
+async def test_a_taken_name_is_a_conflict(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    await ana.create_conversation(unique_name="tavern")
+    with pytest.raises(ConflictError) as conflict:
+        await ana.create_conversation(unique_name="tavern")
+    assert (conflict.value.status, conflict.value.code) == (409, 50353)
+
+
+async def test_a_conversation_is_found_by_its_name(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    made = await ana.create_conversation(unique_name="a/b ü", join=True)
+    assert await ana.get_conversation_by_unique_name("a/b ü") is made
+    again = await stage.connect("ana")
+    found = await again.get_conversation_by_unique_name("a/b ü")
+    assert found.sid == made.sid
+
+
+async def test_pages_have_a_hundred_and_give_the_very_objects(stage: Stage) -> None:
+    for _ in range(103):
+        await stage.room("ana")
+    ana = await stage.connect("ana")
+    page = await ana.conversations_page()
+    assert len(page) == 100 and page.has_next and not page.has_previous
+    rest = await page.next()
+    assert len(rest) == 3 and not rest.has_next
+    assert {conversation.sid async for conversation in page} == ana.known_conversations.keys()
+    assert all(ana.known_conversations[conversation.sid] is conversation for conversation in page)
+
+
+async def test_a_conversation_that_is_deleted_while_the_client_is_away_is_gone_when_it_is_back(stage: Stage) -> None:
+    sid, other = await stage.room("ana"), await stage.room("ana")
+    ana = await stage.connect("ana")
+    stage.proxy.refuse()
+    await stage.world.do(DeleteConversation, conversation=sid)
+    await stage.world.send(other, "meanwhile")
+    stage.proxy.admit()
+    await until(lambda: sid not in ana.known_conversations)
+    await until(lambda: [each.body for each in ana.known_conversations[other].loaded_messages.values()] == ["meanwhile"])
