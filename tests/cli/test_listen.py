@@ -118,10 +118,12 @@ async def test_only_what_was_asked_for_is_printed(town: Town) -> None:
     async with town.client("eve") as eve:
         one, other = await room(eve, "One", "fay", unique_name="one"), await room(eve, "Other", "fay")
         async with listening(
-            *("--conversation", one.sid, "--types", "ready,message_added,typing_started", "--count", "3"),
+            *("--conversation", one.sid, "--types", "ready,message_added,typing_started", "--count", "4"),
             **town.login("fay"),
         ) as ear:
             await ear.until("ready")
+            await one.send("a word before")
+            await ear.until("message_added")
             await other.send("not for this ear")
             await one.update(friendly_name="First")
             await one.typing()

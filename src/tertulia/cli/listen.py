@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from tertulia.cli import event_lines, pipes
 from tertulia.cli.event_lines import HISTORY, READY, Object
 from tertulia.cli.failure import CommandFailed, because
-from tertulia.cli.login import login
+from tertulia.cli.login import Login, login
 from tertulia.client import ClientConfig, ConnectionState, Conversation, ConversationsClient, ConversationStatus
 from tertulia.client import events as told
 from tertulia.client.errors import ConversationsError
@@ -34,9 +34,13 @@ def run(options: argparse.Namespace) -> int:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(event_lines.TYPES))}"
             raise CommandFailed(f"--types: no events of type {name}; {hint}")
     chosen = login(options)
-    logging.basicConfig(level=logging.WARNING, format="tertulia: %(message)s")
-    client = ConversationsClient(ClientConfig(**chosen.config()))
-    return asyncio.run(_Listening(client, options).run(has_provider=chosen.token_provider is not None))
+    logging.basicConfig(level=logging.ERROR, format="tertulia: %(message)s")
+    return asyncio.run(_listen(chosen, options))
+
+
+async def _listen(chosen: Login, options: argparse.Namespace) -> int:
+    client = ConversationsClient(ClientConfig(**(await chosen.with_token()).config()))
+    return await _Listening(client, options).run(has_provider=chosen.token_provider is not None)
 
 
 class _Listening:
@@ -49,6 +53,8 @@ class _Listening:
         self._history: int = options.history or 0
         self._left: int | None = options.count
         self._lines: deque[Object] = deque()
+        self._early: list[Object] = []
+        """What conversations told while their history was being read."""
         self._news = asyncio.Event()
         self._sids: set[str] | None = None
         self._is_ready = False
@@ -94,13 +100,13 @@ class _Listening:
             await self._client.wait_synchronized()
             known = self._client.known_conversations.values()
             conversations = [each for each in known if each.status is ConversationStatus.JOINED]
-        waiting, self._lines = self._lines, deque()
         if self._history:
             for conversation in conversations:
                 await self._print_history(conversation)
         self._is_ready = True
         self._say(READY, {"identity": self._client.identity, "conversations": len(conversations)})
-        for line in waiting:
+        early, self._early = self._early, []
+        for line in early:
             self._keep(line)
 
     async def _print_history(self, conversation: Conversation) -> None:
@@ -113,8 +119,14 @@ class _Listening:
         if not self._is_ready and isinstance(event, _AT_THE_START):
             return
         line = event_lines.line_of(event, datetime.now(UTC))
-        if line is not None:
+        if line is None:
+            return
+        if self._is_ready or "conversation" not in line:
             self._keep(line)
+        elif len(self._early) < MOST_WAITING:
+            self._early.append(line)
+        else:
+            self._fail(f"more than {MOST_WAITING} events came before everything was known")
 
     def _say(self, name: str, fields: Object) -> None:
         self._keep(event_lines.stamped(name, datetime.now(UTC), fields))

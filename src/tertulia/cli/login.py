@@ -17,7 +17,7 @@ import msgspec
 
 from tertulia.cli import variables
 from tertulia.cli.failure import CommandFailed
-from tertulia.client import TokenProvider, TokenRequest
+from tertulia.client import TokenProvider, TokenReason, TokenRequest
 
 TOKEN_COMMAND_S = 30.0
 """How long a command may take to print a token."""
@@ -34,6 +34,16 @@ class Login(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Login to {self.url}>"
+
+    async def with_token(self) -> Login:
+        """The same with a token in hand: a command that gives none is found out before anything is begun.
+
+        Raises CommandFailed. (The client itself would go on asking.)
+        """
+        if self.token is not None or self.token_provider is None:
+            return self
+        token = await self.token_provider(TokenRequest(None, TokenReason.START))
+        return msgspec.structs.replace(self, token=token)
 
     def config(self) -> dict[str, Any]:
         """As arguments of ``ClientConfig``."""

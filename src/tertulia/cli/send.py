@@ -13,7 +13,7 @@ import msgspec
 from tertulia.cli import event_lines, pipes
 from tertulia.cli.failure import CommandFailed, because
 from tertulia.cli.listen import named
-from tertulia.cli.login import login
+from tertulia.cli.login import Login, login
 from tertulia.client import ClientConfig, ConversationsClient
 from tertulia.client.errors import ConversationsError
 from tertulia.client.media import FileToSend
@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> int:
     for path in options.file:
         if not path.is_file():
             raise CommandFailed(f"--file {path}: no such file")
-    config = ClientConfig(**login(options).config(), start_timeout=START_S)
     logging.basicConfig(level=logging.ERROR, format="tertulia: %(message)s")
-    return asyncio.run(_send(config, options, attributes))
+    return asyncio.run(_send(login(options), options, attributes))
 
 
-async def _send(config: ClientConfig, options: argparse.Namespace, attributes: object) -> int:
+async def _send(chosen: Login, options: argparse.Namespace, attributes: object) -> int:
+    config = ClientConfig(**(await chosen.with_token()).config(), start_timeout=START_S)
     sent = 0
     try:
         async with ConversationsClient(config) as client:

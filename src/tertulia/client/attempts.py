@@ -14,12 +14,15 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
 from tertulia.wire.requests import Reply, phrase
 
+from .calls import JSON, MUTATION_ID
+from .connection import ClientRequest
 from .errors import (
     ApiError,
     ClientShutDownError,
@@ -31,16 +34,16 @@ from .errors import (
     OutboxError,
     StoreError,
     ThrottledError,
+    TokenError,
     TransportError,
     api_error,
 )
+from .media import FileToSend
 from .pending import PendingMessage, PendingState, Record
 from .recognition import is_after, is_before, is_same
 from .store import OutboxStore
 
 if TYPE_CHECKING:
-    from .connection import ClientRequest
-    from .media import FileToSend
     from .model.conversation import Conversation
     from .model.message import Message
 
@@ -197,6 +200,8 @@ class Attempts:
             return self._answered(record, error)
         except ClientShutDownError:
             return Offline()
+        except TokenError:
+            return self._unanswered(record)
         except StoreError:
             raise
         except ConversationsError as error:
@@ -222,6 +227,9 @@ class Attempts:
         record.state = PendingState.SENDING
         if self._store is not None:
             await self._store.change(message._row())
+            if was_open and not self._is_remembered(record):
+                # The device slept between the look at the clock and now.
+                return Later(0)
         try:
             reply = await self._calls.send(self._request(record))
         except (ConnectionLostError, CommandTimeoutError):
@@ -254,15 +262,12 @@ class Attempts:
         return self._answered(record, error)
 
     def _request(self, record: Record) -> ClientRequest:
-        from .connection import ClientRequest
-
         return ClientRequest(
             method="POST",
             url=self._places.messages_url(record.conversation_sid),
-            params={},
-            headers={"X-Twilio-Mutation-Id": record.mutation_id},
+            headers={MUTATION_ID: record.mutation_id},
             body=msgspec.json.encode(record.draft().body_of(record.media_sids or ())),
-            content_type="application/json",
+            content_type=JSON,
         )
 
     async def _accepted(self, record: Record, reply: Reply, asked_at: float | None) -> Outcome:
@@ -286,18 +291,27 @@ class Attempts:
         record = message._record
         if record.media_sids is not None or not (record.files or record.email_bodies or record.email_histories):
             return
-        from .media import FileToSend
-
-        parts: list[tuple[FileToSend, str]] = []
-        for number, file in enumerate(record.files):
-            parts.append((await self._file(message, number), "media"))
+        parts = [(file, "media") for file in await self._files(message)]
         for texts, category in ((record.email_bodies, "body"), (record.email_histories, "history")):
             parts += [(FileToSend(text.encode(), content_type=kind), category) for kind, text in texts.items()]
         record.media_sids = tuple(await self._uploads.upload_all(parts))
 
-    async def _file(self, message: PendingMessage, number: int) -> FileToSend:
-        """A file, from wherever it is kept. Raises ``OSError`` when it is not there any more."""
-        raise NotImplementedError
+    async def _files(self, message: PendingMessage) -> list[FileToSend]:
+        """The files, from wherever they are kept."""
+        files: list[FileToSend] = []
+        number = 0
+        for file in message._record.files:
+            content: bytes | Path
+            if file.path is not None:
+                content = Path(file.path)
+            else:
+                if message._files is not None or self._store is None:
+                    content = (message._files or ())[number]
+                else:
+                    content = await self._store.file(message.id, number)
+                number += 1
+            files.append(FileToSend(content, content_type=file.content_type, filename=file.filename))
+        return files
 
     # --- after an attempt
 

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -366,9 +367,18 @@ class Outbox:
 
 def _files_of(draft: MessageDraft) -> tuple[tuple[PendingFile, ...], list[bytes]]:
     """What a draft's files are, and the bytes of those that are bytes, in the same order."""
-    return (), []
+    files = tuple(
+        PendingFile(
+            content_type=file.type,
+            filename=file.name,
+            size=file.size(),
+            path=str(file.content.absolute()) if isinstance(file.content, Path) else None,
+        )
+        for file in draft.media
+    )
+    return files, [file.content for file in draft.media if isinstance(file.content, bytes)]
 
 
 def _size(record: Record) -> int:
     texts = (record.body or "", *record.email_bodies.values(), *record.email_histories.values())
-    return sum(map(len, texts)) + sum(file.size or 0 for file in record.files if file.path is None)
+    return sum(map(len, texts)) + sum(file.size for file in record.files if file.path is None)

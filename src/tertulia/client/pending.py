@@ -36,10 +36,10 @@ class PendingFile(msgspec.Struct, frozen=True):
 
     content_type: str
     filename: str | None = None
-    size: int | None = None
-    """Bytes; None of a file that is read when it is sent."""
+    size: int = 0
+    """In bytes, when the message was written."""
     path: str | None = None
-    """Where it is read from; None of bytes, which the outbox itself keeps."""
+    """Where it is read from when it is sent; None of bytes, which the outbox itself keeps."""
 
     def __repr__(self) -> str:
         return f"<PendingFile {self.content_type}>"

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = login(options, quiet=True)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandFailed("chat needs a terminal; `tertulia listen` and `tertulia send` do without")
-    return asyncio.run(_chat(config_of(chosen, options), options.conversation))
+    return asyncio.run(_chat(chosen, options))
 
 
 def config_of(chosen: Login, options: argparse.Namespace) -> ClientConfig:
@@ -33,9 +33,12 @@ def config_of(chosen: Login, options: argparse.Namespace) -> ClientConfig:
     return ClientConfig(**chosen.config(), store=store, outbox=True)
 
 
-async def _chat(config: ClientConfig, first: str | None) -> int:
-    client = ConversationsClient(config)
-    app = ChatApp(client, first)
+async def _chat(chosen: Login, options: argparse.Namespace) -> int:
+    # What is in a store can be looked at, and written to, before there is a token.
+    with contextlib.nullcontext() if options.store is None else contextlib.suppress(CommandFailed):
+        chosen = await chosen.with_token()
+    client = ConversationsClient(config_of(chosen, options))
+    app = ChatApp(client, options.conversation)
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError):  # not on Windows
         loop.add_signal_handler(signal.SIGTERM, app.exit)

@@ -54,8 +54,8 @@ class Sidebar(OptionList):
         wanted = highlighted.id if highlighted is not None else None
         if wanted is None:
             wanted = next((row.sid for row in self._rows if row.is_open), None)
-        if wanted in sids:
-            self.highlighted = sids.index(wanted)
+        if sids:
+            self.highlighted = sids.index(wanted) if wanted in sids else 0
         if not self.has_focus:
             self.scroll_to(y=top, animate=False)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 class History:
     """Messages by index. At most ``max_cached_messages`` are remembered: those told longest ago are let go first."""
 
-    __slots__ = ("_conversation", "by_index", "copy")
+    __slots__ = ("_conversation", "_held", "by_index", "copy")
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self.copy: Copy | None = None
         self.by_index: dict[int, Message] = {}
+        self._held = 0
 
     @property
     def view(self) -> Mapping[int, Message]:
@@ -37,6 +39,9 @@ class History:
         known = self.by_index.get(index)
         if known is not None:
             known._become(message_data(data))
+            if how is How.ADDED:
+                # It was read before its event came.
+                self._announce(known)
             self._conversation._watch.changed()
             return
         if how is How.UPDATED:
@@ -44,13 +49,17 @@ class History:
             self._forget(index)
             return
         message = self.by_index[index] = Message(self._conversation, message_snapshot(index, message_data(data)))
-        self._make_room(index)
+        if not self._held:
+            self._make_room()
         if how is How.ADDED:
-            author = self._conversation._roster.of_identity(message.author)
-            if author is not None:
-                author._stops_typing()
-            self._conversation._emit(MessageAdded(message))
+            self._announce(message)
         self._conversation._watch.changed()
+
+    def _announce(self, message: Message) -> None:
+        author = self._conversation._roster.of_identity(message.author)
+        if author is not None:
+            author._stops_typing()
+        self._conversation._emit(MessageAdded(message))
 
     def item_removed(self, key: str | int) -> None:
         known = self.by_index.pop(int(key), None)
@@ -76,9 +85,19 @@ class History:
             known._end()
         self.by_index.clear()
 
-    def _make_room(self, newest: int) -> None:
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Nothing is let go inside, so that what is read can be given out whole."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self._make_room()
+
+    def _make_room(self) -> None:
         while len(self.by_index) > max(1, self._conversation._session.config.max_cached_messages):
-            oldest = next(index for index in self.by_index if index != newest)
+            oldest = next(iter(self.by_index))
             self.by_index.pop(oldest)._end()
             self._forget(oldest)
 

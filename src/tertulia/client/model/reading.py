@@ -100,9 +100,10 @@ class Reading(ConversationPart):
         copy = self._history.copy
         if copy is None:
             raise InvalidArgumentError("only who takes part can read the messages")
-        page = await self._session.following.page(copy, start=start, order=order, limit=limit)
-        known = self._history.by_index
-        items = [known[int(item.key)] for item in page.items if int(item.key) in known]
+        with self._history.holding():
+            page = await self._session.following.page(copy, start=start, order=order, limit=limit)
+            known = self._history.by_index
+            items = [known[int(item.key)] for item in page.items if int(item.key) in known]
         if not page.items:
             return Page(items)
         step = -1 if order == "desc" else 1
