@@ -46,9 +46,9 @@ class Terminal:
         """What can be seen."""
         return self._call("capture-pane", "-p", "-t", "it")
 
-    def raw(self) -> str:
-        """The same with its colours."""
-        return self._call("capture-pane", "-p", "-e", "-t", "it")
+    def printed(self) -> str:
+        """The same with what has gone out of sight above it, in whole lines."""
+        return self._call("capture-pane", "-p", "-J", "-S", "-", "-t", "it")
 
     def keys(self, *names: str) -> None:
         """Press these, by tmux's names: ``Enter``, ``C-k``, ``Up``."""
@@ -94,10 +94,11 @@ class Terminal:
     async def exit_code(self) -> int:
         """Of the program, once it has ended by itself; the screen stays."""
         ends_at = time.monotonic() + WITHIN_S
-        while self._call("list-panes", "-t", "it", "-F", "#{pane_dead}").strip() != "1":
+        # A pane is dead a moment before it is known how its program has ended.
+        while not (code := self._call("list-panes", "-t", "it", "-F", "#{pane_dead_status}").strip()):
             assert time.monotonic() < ends_at, f"it goes on:\n{self.screen()}"
             await asyncio.sleep(0.03)
-        return int(self._call("list-panes", "-t", "it", "-F", "#{pane_dead_status}"))
+        return int(code)
 
 
 @contextlib.contextmanager

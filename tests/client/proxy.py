@@ -24,9 +24,7 @@ class Proxy:
         self.port = 0
         self.accepted = 0
         """How many connections came."""
-        self.upward = bytearray()
-        """What clients have sent, all of them, if it is recorded."""
-        self.records = False
+        self._recorded: list[bytearray] | None = None
 
     @property
     def url(self) -> str:
@@ -74,6 +72,14 @@ class Proxy:
     def throttle(self, bytes_per_s: float) -> None:
         self._per_s = bytes_per_s
 
+    def record(self) -> None:
+        """Remember from now on what clients send on new connections, and forget what was before."""
+        self._recorded = []
+
+    def said(self) -> list[bytes]:
+        """The WebSocket messages that clients have sent since, unmasked."""
+        return [message for sent in self._recorded or () for message in _messages(bytes(sent))]
+
     def swallow_next_answer(self) -> None:
         """The next bytes of a client reach the server; the server's next bytes end the connection instead of arriving."""
         self._swallows = True
@@ -94,19 +100,23 @@ class Proxy:
             return
         pair = (writer, to_there)
         self._pairs.add(pair)
+        record: bytearray | None = None
+        if self._recorded is not None:
+            record = bytearray()
+            self._recorded.append(record)
         try:
-            await asyncio.gather(self._up(reader, to_there), self._down(there, writer))
+            await asyncio.gather(self._up(reader, to_there, record), self._down(there, writer))
         finally:
             self._pairs.discard(pair)
             for each in pair:
                 each.transport.abort()
 
-    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: bytearray | None) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
                 await self._flows.wait()
-                if self.records:
-                    self.upward += data
+                if record is not None:
+                    record += data
                 writer.write(data)
                 await writer.drain()
         if not writer.transport.is_closing():
@@ -126,3 +136,21 @@ class Proxy:
                 writer.write(data)
                 await writer.drain()
         writer.close()
+
+
+def _messages(sent: bytes) -> list[bytes]:
+    """What stands behind the upgrade; nothing of what was no WebSocket."""
+    head, end, frames = sent.partition(b"\r\n\r\n")
+    if not end or b"sec-websocket-key" not in head.lower():
+        return []
+    found: list[bytes] = []
+    at = 0
+    while at + 2 <= len(frames):
+        size, start = frames[at + 1] & 0x7F, at + 2
+        if size > 125:
+            width = 2 if size == 126 else 8
+            size, start = int.from_bytes(frames[start : start + width], "big"), start + width
+        mask, data = frames[start : start + 4], frames[start + 4 : start + 4 + size]
+        found.append(bytes(byte ^ mask[place & 3] for place, byte in enumerate(data)))
+        at = start + 4 + size
+    return found

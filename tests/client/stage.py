@@ -159,7 +159,6 @@ class Stage:
         clients = [await self.connect(identity, **options) for identity in identities]
         return [await (await client.get_conversation(sid)).ready(timeout=PATIENCE_S) for client in clients]
 
-
     async def hosted(self, host: str, *others: str, **options: Any) -> list[Conversation]:
         """A conversation that the first of them has made, as each of them has it."""
         client = await self.connect(host, **options)

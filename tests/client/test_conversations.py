@@ -173,4 +173,6 @@ async def test_a_conversation_that_is_deleted_while_the_client_is_away_is_gone_w
     await stage.world.send(other, "meanwhile")
     stage.proxy.admit()
     await until(lambda: sid not in ana.known_conversations)
-    await until(lambda: [each.body for each in ana.known_conversations[other].loaded_messages.values()] == ["meanwhile"])
+    await until(
+        lambda: [each.body for each in ana.known_conversations[other].loaded_messages.values()] == ["meanwhile"]
+    )

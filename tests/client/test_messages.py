@@ -144,19 +144,19 @@ async def test_a_draft_can_be_sent_again(stage: Stage) -> None:
 
 
 async def test_what_was_read_is_counted_and_reports_are_collected(stage: Stage) -> None:
+    stage.proxy.record()
     mine, his = await stage.hosted("ana", "ben")
     for number in range(5):
         await his.send(f"{number}")
     assert await mine.count_unread() is None
     assert await mine.advance_read_horizon(1) == 3
-    stage.proxy.records = True
     waiting = [asyncio.ensure_future(mine.advance_read_horizon(index)) for index in (2, 3, 2)]
     await asyncio.sleep(0.02)
     # Asking for the count sends what was collected.
     assert await mine.count_unread() == 1
     assert [await each for each in waiting] == [1, 1, 1]
+    assert sum(b"last_read_message_index" in message for message in stage.proxy.said()) == 2
     await until(lambda: mine.last_read_message_index == 3)
-    assert bytes(stage.proxy.upward).count(b'"last_read_message_index"') <= 1
     assert await mine.set_read_horizon(0, immediate=True) == 4
     assert await mine.mark_all_read() == 0
     assert await mine.mark_all_unread() is None
@@ -206,6 +206,7 @@ async def test_typing_ends_by_itself(stage: Stage) -> None:
     await stage.stop()
     await stage.start_again()
     mine, his = await stage.hosted("ana", "ben")
-    await mine.typing()
+    async with mine.typing_session():
+        await his.wait_for(TypingStarted, timeout=5)
     ended = await his.wait_for(TypingEnded, timeout=5)
     assert ended.participant.identity == "ana"

@@ -69,6 +69,7 @@ class World:
         self.remembered: dict[str, tuple[float, bytes]] = {}
         self.refused: set[str] = set()
         self.disk: dict[str, OutboxRow] = {}
+        self.facts: dict[str, bytes] = {}
         self.accepted: list[str] = []
         self.writes = 0
 
@@ -196,12 +197,15 @@ class Process:
         self.world.disk[row.id] = row
         await self.write()
 
-    async def remove(self, id: str, change: OutboxRow | None = None) -> None:
+    async def remove(self, id: str, fact: tuple[str, bytes] | None = None) -> None:
         await self.write()
         del self.world.disk[id]
-        if change is not None:
-            self.world.disk[change.id] = change
+        if fact is not None:
+            self.world.facts[fact[0]] = fact[1]
         await self.write()
+
+    def recall(self, name: str) -> bytes | None:
+        return self.world.facts.get(name)
 
     async def file(self, id: str, number: int) -> bytes:
         raise AssertionError(id)

@@ -241,11 +241,13 @@ async def test_messages_that_wait_are_kept_in_order_with_their_files(path: Path)
     await kept.add(OutboxRow("a", 2, b"second"))
     await kept.add(OutboxRow("c", 3, b"third"), [b"gone"])
     await kept.change(OutboxRow("b", 1, b"first, changed"))
-    await kept.remove("c", OutboxRow("a", 2, b"second, changed"))
+    await kept.change(OutboxRow("a", 2, b"second, changed"))
+    await kept.remove("c", ("newest", b"3"))
     await kept.close()
 
     again = await opened(SqliteStore(path))
     assert again.rows() == [OutboxRow("b", 1, b"first, changed"), OutboxRow("a", 2, b"second, changed")]
+    assert again.recall("newest") == b"3"
     assert [await again.file("b", number) for number in (0, 1)] == [b"file 0", b"file 1"]
     with pytest.raises(StoreError):
         await again.file("c", 0)

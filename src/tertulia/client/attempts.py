@@ -57,8 +57,11 @@ MAX_UPLOADS: Final = 3
 LOOKED_THROUGH: Final = 10_000
 """Messages among which one is looked for."""
 LONGEST_THROTTLE_S: Final = 300.0
+LONGEST_WRITE_S: Final = 5.0
+"""Between looking at the clock and sending."""
 _PASSING: Final = frozenset({401, 408, 425})
 """Refusals that are not about the message."""
+_FLOOR: Final = "outbox.newest."
 _FILE_UNKNOWN: Final = 50507
 _FILE_USED: Final = 50508
 
@@ -170,6 +173,8 @@ class Attempts:
         self._clock = clock
         self._settle_s = settle_s
         self._ahead_s = 0.0
+        self._newest: dict[str, int] = {}
+        """The newest messages that came from here, by conversation."""
 
     async def make(self, message: PendingMessage) -> Outcome:
         """Send it, or find that it was sent. Raises ``StoreError`` when what is tried cannot be written down."""
@@ -220,20 +225,19 @@ class Attempts:
         if record.first_at is None:
             record.first_at = asked_at
             record.ahead_s = self._ahead_s
-            known = self._places.newest_index(record.conversation_sid)
-            if known is not None and (record.floor is None or known > record.floor):
-                record.floor = known
+            record.floor = self._floor(record.conversation_sid)
         record.last_at = asked_at
         record.state = PendingState.SENDING
         if self._store is not None:
             await self._store.change(message._row())
-            if was_open and not self._is_remembered(record):
-                # The device slept between the look at the clock and now.
+            if not 0 <= self._clock() - asked_at < LONGEST_WRITE_S:
+                # The device slept meanwhile, and what was written down is not true any more.
+                record.first_at = record.first_at if was_open else None
                 return Later(0)
         try:
             reply = await self._calls.send(self._request(record))
         except (ConnectionLostError, CommandTimeoutError):
-            record.is_open = True
+            record.is_open, record.last_at = True, self._clock()
             return self._unanswered(record)
         except NotConnectedError:
             record.state = PendingState.SENDING if was_open else PendingState.PENDING
@@ -246,7 +250,7 @@ class Attempts:
             return await self._accepted(record, reply, None if was_open else asked_at)
         error = _error_of(reply)
         if error.status >= 500:
-            record.is_open = True
+            record.is_open, record.last_at = True, self._clock()
             return self._answered(record, error)
         if error.code == _FILE_UNKNOWN and record.media_sids:
             record.is_open = False
@@ -312,6 +316,21 @@ class Attempts:
                 number += 1
             files.append(FileToSend(content, content_type=file.content_type, filename=file.filename))
         return files
+
+    # --- what was there before
+
+    def taken(self, conversation_sid: str, index: int) -> tuple[str, bytes]:
+        """A message of ours has this index, so that no later one has; as a fact, for the store."""
+        self._newest[conversation_sid] = max(index, self._newest.get(conversation_sid, -1))
+        return _FLOOR + conversation_sid, str(self._newest[conversation_sid]).encode()
+
+    def _floor(self, conversation_sid: str) -> int | None:
+        """An index above which a message will be that goes out now; None when nothing is known of that."""
+        known = [self._places.newest_index(conversation_sid), self._newest.get(conversation_sid)]
+        told = self._store.recall(_FLOOR + conversation_sid) if self._store is not None else None
+        if told is not None and told.isdigit():
+            known.append(int(told))
+        return max((index for index in known if index is not None), default=None)
 
     # --- after an attempt
 

@@ -329,6 +329,11 @@ class ConversationsClient(Emitter):
         self._require()
         await self._life.push.remove(channel, device_token)
 
+    async def cleanup_push(self, channel: str, device_token: str) -> bool:
+        """Forget a device that is not to ring any more; asks at most once a day, and says whether it has."""
+        self._require()
+        return await self._life.push.cleanup(channel, device_token)
+
     def handle_push(self, payload: Mapping[str, Any]) -> PushNotification:
         """Reads a notification that the device has received, and tells it as ``PushReceived``.
 

@@ -198,7 +198,8 @@ class MessageSent(Event, frozen=True, eq=False):
     """A message of the outbox has arrived: show the real one in its place."""
 
     pending: PendingMessage
-    message: Message
+    message: Message | None
+    """None when it cannot be seen here: it was removed meanwhile, or its event takes too long."""
 
 
 class MessageFailed(Event, frozen=True, eq=False):

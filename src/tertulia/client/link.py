@@ -247,7 +247,8 @@ class Link:
         """There is no token, and none will come by itself."""
         if self._phase is not _Phase.OPENING:
             return ()
-        return (Problem(True, str(error)), *self._end(ConnectionState.DENIED, error))
+        told = (Expired(),) if isinstance(error, TokenExpiredError) else ()
+        return (Problem(True, str(error)), *self._end(ConnectionState.DENIED, error), *told)
 
     def lost(self, now: float) -> Steps:
         """The socket is gone."""

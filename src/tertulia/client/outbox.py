@@ -307,13 +307,10 @@ class Outbox:
     async def _arrived(self, message: PendingMessage, arrived: Arrived) -> None:
         message.sid, message.index = arrived.sid, arrived.index
         self._let_go(message)
-        lane = self._lanes.get(message.conversation_sid)
-        behind = lane[0] if lane else None
-        if behind is not None and arrived.index > (-1 if behind._record.floor is None else behind._record.floor):
-            behind._record.floor = arrived.index
+        taken = self._attempts.taken(message.conversation_sid, arrived.index)
         if self._store is not None:
             try:
-                await self._store.remove(message.id, behind._row() if behind is not None and behind._is_kept else None)
+                await self._store.remove(message.id, taken)
             except StoreError as error:
                 # Found again at the next start, it is recognised as sent.
                 log.warning("outbox.not_removed", extra={"id": message.id, "why": str(error)})

@@ -167,12 +167,12 @@ class SqliteStore:
         """Keep it as it is now: on the disk when this returns. Raises ``StoreError``."""
         await self._durably(self._put(row))
 
-    async def remove(self, id: str, change: OutboxRow | None = None) -> None:
-        """Keep it no longer, and another one as it is now: so on the disk when this returns. Raises ``StoreError``."""
+    async def remove(self, id: str, fact: tuple[str, bytes] | None = None) -> None:
+        """Keep it no longer, and remember a fact: so on the disk when this returns. Raises ``StoreError``."""
         await self._durably(
             (sqlite_rows.REMOVE_FILES, (self._scope, id)),
             (sqlite_rows.REMOVE_ROW, (self._scope, id)),
-            *(() if change is None else (self._put(change),)),
+            *(() if fact is None else ((sqlite_rows.SAVE_FACT, (self._scope, *fact)),)),
         )
 
     async def file(self, id: str, number: int) -> bytes:

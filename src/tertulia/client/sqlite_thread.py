@@ -114,7 +114,8 @@ class StoreThread:
     def _failure(self, error: sqlite3.Error | TimeoutError) -> StoreError:
         if isinstance(error, sqlite3.Error) and is_damage(error):
             self._is_damaged = True
-        return StoreError(f"the store {self._path.name!r} cannot be used: {error or 'no answer in time'}")
+        why = str(error) or "no answer in time"
+        return StoreError(f"the store {self._path.name!r} cannot be used: {why}")
 
 
 def _close_unwanted(opening: Future[sqlite3.Connection]) -> None:

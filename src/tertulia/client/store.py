@@ -45,12 +45,16 @@ class OutboxStore(Protocol):
         """Keep it as it is now; its files stay as they are."""
         ...
 
-    async def remove(self, id: str, change: OutboxRow | None = None) -> None:
-        """Keep it, and its files, no longer, and another one as it is now: both or neither."""
+    async def remove(self, id: str, fact: tuple[str, bytes] | None = None) -> None:
+        """Keep it, and its files, no longer, and remember a fact in the same breath: both or neither."""
         ...
 
     async def file(self, id: str, number: int) -> bytes:
         """A file it brought, counted from 0."""
+        ...
+
+    def recall(self, name: str) -> bytes | None:
+        """The fact that was remembered under this name."""
         ...
 
 
@@ -69,12 +73,8 @@ class Store(SyncStore, OutboxStore, Protocol):
         """
         ...
 
-    def recall(self, name: str) -> bytes | None:
-        """What was remembered under this name."""
-        ...
-
     def remember(self, name: str, value: bytes) -> None:
-        """Keep a fact, in place of the one of before."""
+        """Keep a fact, for ``recall``, in place of the one of before."""
         ...
 
     async def erase(self) -> None:

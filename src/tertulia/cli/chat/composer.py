@@ -18,8 +18,7 @@ class Composer(TextArea):
     """A text of any number of lines, or a command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "send", show=False, priority=True),
-        Binding("ctrl+j,alt+enter,shift+enter", "new_line", "new line", show=False, priority=True),
+        Binding("ctrl+j,alt+enter,shift+enter", "new_line", "new line", show=False),
         Binding("escape", "give_up", "cancel", show=False),
     ]
 
@@ -61,9 +60,6 @@ class Composer(TextArea):
         self.remove_class("-editing")
         self.text = ""
 
-    def action_submit(self) -> None:
-        self.post_message(self.Submitted(self.text))
-
     def action_new_line(self) -> None:
         self.insert("\n")
 
@@ -72,10 +68,15 @@ class Composer(TextArea):
             self.done()
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "up" and self.cursor_location[0] == 0 and not self.text:
-            event.stop()
-            event.prevent_default()
+        # Here and not as a binding of priority, which would overtake the keys that were pressed before.
+        if event.key == "enter":
+            self.post_message(self.Submitted(self.text))
+        elif event.key == "up" and not self.text:
             self.post_message(self.WentUp())
+        else:
+            return
+        event.stop()
+        event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()

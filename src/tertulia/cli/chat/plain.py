@@ -9,7 +9,7 @@ LOST: Final = "\N{REPLACEMENT CHARACTER}"
 _TAB: Final = "    "
 # Overrides and embeddings make a text look like another one.
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BREAKS: Final = frozenset("\n\u2028\u2029\x85")
+_BREAKS: Final = frozenset("\n\r\u2028\u2029\x85")
 
 
 def plain(text: str) -> str:
