@@ -91,6 +91,15 @@ class Terminal:
     async def shows_no(self, pattern: str) -> str:
         return await self.until(lambda seen: not re.search(pattern, seen), f"no {pattern}")
 
+    async def pressing(self, key: str, pattern: str) -> str:
+        """The screen, once this matches; the key is pressed again and again until then."""
+        ends_at = time.monotonic() + WITHIN_S
+        while not re.search(pattern, seen := self.screen()):
+            assert time.monotonic() < ends_at, f"{pattern} is not to be seen:\n{seen}"
+            self.keys(key)
+            await asyncio.sleep(0.05)
+        return seen
+
     async def exit_code(self) -> int:
         """Of the program, once it has ended by itself; the screen stays."""
         ends_at = time.monotonic() + WITHIN_S

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from tertulia.cli import event_lines, pipes
 from tertulia.cli.event_lines import HISTORY, READY, Object
 from tertulia.cli.failure import CommandFailed, because
-from tertulia.cli.login import Login, login
+from tertulia.cli.login import Login, login, named
 from tertulia.client import ClientConfig, ConnectionState, Conversation, ConversationsClient, ConversationStatus
 from tertulia.client import events as told
 from tertulia.client.errors import ConversationsError
@@ -169,10 +169,3 @@ class _Listening:
                 raise self._failure
             self._news.clear()
             await self._news.wait()
-
-
-async def named(client: ConversationsClient, name: str) -> Conversation:
-    """The user's conversation with this SID or unique name. Raises errors of the client."""
-    if name.startswith("CH") and len(name) == 34:
-        return await client.get_conversation(name)
-    return await client.get_conversation_by_unique_name(name)

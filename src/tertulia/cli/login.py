@@ -17,7 +17,7 @@ import msgspec
 
 from tertulia.cli import variables
 from tertulia.cli.failure import CommandFailed
-from tertulia.client import TokenProvider, TokenReason, TokenRequest
+from tertulia.client import Conversation, ConversationsClient, TokenProvider, TokenReason, TokenRequest
 
 TOKEN_COMMAND_S = 30.0
 """How long a command may take to print a token."""
@@ -139,3 +139,10 @@ def _asking(command: str, quiet: bool) -> TokenProvider:
         return lines[0]
 
     return ask
+
+
+async def named(client: ConversationsClient, name: str) -> Conversation:
+    """The user's conversation with this SID or unique name. Raises errors of the client."""
+    if name.startswith("CH") and len(name) == 34:
+        return await client.get_conversation(name)
+    return await client.get_conversation_by_unique_name(name)

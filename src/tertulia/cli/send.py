@@ -12,8 +12,7 @@ import msgspec
 
 from tertulia.cli import event_lines, pipes
 from tertulia.cli.failure import CommandFailed, because
-from tertulia.cli.listen import named
-from tertulia.cli.login import Login, login
+from tertulia.cli.login import Login, login, named
 from tertulia.client import ClientConfig, ConversationsClient
 from tertulia.client.errors import ConversationsError
 from tertulia.client.media import FileToSend

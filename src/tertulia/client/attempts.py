@@ -326,10 +326,11 @@ class Attempts:
 
     def _floor(self, conversation_sid: str) -> int | None:
         """An index above which a message will be that goes out now; None when nothing is known of that."""
-        known = [self._places.newest_index(conversation_sid), self._newest.get(conversation_sid)]
-        told = self._store.recall(_FLOOR + conversation_sid) if self._store is not None else None
-        if told is not None and told.isdigit():
-            known.append(int(told))
+        if conversation_sid not in self._newest and self._store is not None:
+            told = self._store.recall(_FLOOR + conversation_sid)
+            if told is not None and told.isdigit():
+                self._newest[conversation_sid] = int(told)
+        known = (self._places.newest_index(conversation_sid), self._newest.get(conversation_sid))
         return max((index for index in known if index is not None), default=None)
 
     # --- after an attempt

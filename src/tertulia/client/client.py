@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -211,7 +211,7 @@ class ConversationsClient(Emitter):
         self._require()
         return self._life.session.conversations.known
 
-    async def conversations(self) -> AsyncIterator[Conversation]:
+    async def conversations(self) -> AsyncGenerator[Conversation, None]:
         """The user's conversations, all of them, each once, as they come in; ends when all are there."""
         self._require()
         told: set[str] = set()
@@ -246,7 +246,7 @@ class ConversationsClient(Emitter):
 
         return await page(0)
 
-    async def watch_conversations(self) -> AsyncIterator[Conversation]:
+    async def watch_conversations(self) -> AsyncGenerator[Conversation, None]:
         """Every conversation once: those that are there, then each new one, until the client is shut down."""
         self._require()
         async with self.events(ConversationAdded) as stream:

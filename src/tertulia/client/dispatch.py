@@ -22,7 +22,8 @@ from .events import Event, HandlerFailed
 log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
-Handler = Callable[[E], Awaitable[None] | None]
+Handler = Callable[[E], Awaitable[object] | object]
+"""A function or a coroutine function; what it gives back is left alone."""
 
 
 class Hub(Protocol):
@@ -191,12 +192,13 @@ class _HandlerListener(_Listener, Generic[E]):
         try:
             while self._waiting:
                 event: Any = self._waiting.popleft()
-                if waited := self._handler(event):
+                waited = self._handler(event)
+                if inspect.isawaitable(waited):
                     await self._await(event, waited)
         finally:
             self._is_running = False
 
-    async def _await(self, event: Event, waited: Awaitable[None]) -> None:
+    async def _await(self, event: Event, waited: Awaitable[object]) -> None:
         try:
             await waited
         except Exception as error:

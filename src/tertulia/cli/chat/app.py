@@ -18,6 +18,7 @@ from textual.timer import Timer
 from textual.widgets import OptionList, TextArea
 
 from tertulia.cli.failure import CommandFailed, because
+from tertulia.cli.login import named
 from tertulia.client import ClientState, ClientSync, Conversation, ConversationsClient, Message
 from tertulia.client.errors import ConversationsError
 from tertulia.client.events import (
@@ -133,14 +134,18 @@ class ChatApp(App[None]):
             await self._attempt(lambda: self._open_named(name))
 
     async def _open_named(self, name: str) -> None:
+        conversation = await named(self.client, name)
+        if self._first == name:
+            self._first = None
+            self.open_conversation(conversation)
+
+    def _open_first(self) -> None:
+        """The one that the command names, as soon as it is known: a store knows it before the server answers."""
         for conversation in self.client.known_conversations.values():
-            if name in (conversation.sid, conversation.unique_name):
+            if self._first in (conversation.sid, conversation.unique_name):
+                self._first = None
                 self.open_conversation(conversation)
                 return
-        if name.startswith("CH") and len(name) == 34:
-            self.open_conversation(await self.client.get_conversation(name))
-        else:
-            self.open_conversation(await self.client.get_conversation_by_unique_name(name))
 
     # --- what the deeds need
 
@@ -189,6 +194,8 @@ class ChatApp(App[None]):
                 self._connectivity.hear(event)
                 self._show_top()
                 self._read()
+                if timeline is not None and self._connectivity.is_connected and not timeline.is_loaded:
+                    self.run_worker(self._load(timeline))
                 return
             case TokenUpdateFailed():
                 self.tell(f"no new token: {because(event.error)}", is_error=True, stays=True)
@@ -222,6 +229,8 @@ class ChatApp(App[None]):
         self._redraw = None
         if not self._is_ready:
             return
+        if self._first is not None:
+            self._open_first()
         self.query_one(Sidebar).show(self._rows())
         self._show_title()
         self._show_typing()
@@ -272,7 +281,8 @@ class ChatApp(App[None]):
             me = self.client.identity
             who = sorted(names.of_participant(each) for each in participants if each.is_typing and each.identity != me)
         verb = "is" if len(who) == 1 else "are"
-        self.query_one("#typing", SplitBar).say_both(f"{names.listed(who)} {verb} typing …" if who else "", "")
+        hint = "e edit · Del take back · Esc return" if self.chosen is not None else ""
+        self.query_one("#typing", SplitBar).say_both(f"{names.listed(who)} {verb} typing …" if who else "", hint)
 
     # --- what the user wants
 
@@ -350,6 +360,10 @@ class ChatApp(App[None]):
         history = self.query_one(History)
         history.focus()
         history.action_choose(-1)
+
+    @on(History.Chose)
+    def _chose(self) -> None:
+        self._show_typing()
 
     @on(History.Left)
     def _write(self) -> None:

@@ -48,6 +48,9 @@ class History(ScrollView, can_focus=True):
     class Moved(Notice):
         """Another part is seen, perhaps the newest."""
 
+    class Chose(Notice):
+        """Another message is chosen, or none."""
+
     class Left(Notice):
         """The user is done here."""
 
@@ -135,6 +138,7 @@ class History(ScrollView, can_focus=True):
         if 0 <= place < len(self._shown):
             self.chosen = self._shown[place].key
             self.refresh()
+            self.post_message(self.Chose())
 
     def action_choose(self, step: int) -> None:
         keys = list(dict.fromkeys(line.key for line in self._shown if line.key is not None))
@@ -148,6 +152,7 @@ class History(ScrollView, can_focus=True):
             self.chosen = keys[max(0, at)]
             self._bring_into_sight()
         self.refresh()
+        self.post_message(self.Chose())
         if at <= 0:
             self.scroll_to(y=0, animate=False, force=True)
             self.post_message(self.TopReached())
@@ -166,6 +171,7 @@ class History(ScrollView, can_focus=True):
     def action_leave(self) -> None:
         self.chosen = None
         self.refresh()
+        self.post_message(self.Chose())
         self.post_message(self.Left())
 
     def action_wish(self, command: str) -> None:

@@ -31,6 +31,7 @@ class Timeline:
         """By index: the width they were made for, and the lines."""
         self._oldest: Page[Message] | None = None
         self._new_from: int | None = None
+        self._is_loading = False
 
     @property
     def is_loaded(self) -> bool:
@@ -63,16 +64,22 @@ class Timeline:
         return message.author == self._me
 
     async def load(self) -> None:
-        """Bring the newest messages. Raises errors of the client."""
-        if self.conversation.status is not ConversationStatus.JOINED:
+        """Bring the newest messages; until they are here, what is known is. Raises errors of the client."""
+        if self.conversation.status is not ConversationStatus.JOINED or self._is_loading:
             return
-        page = await self.conversation.messages_page(PAGE)
+        known = self.conversation.loaded_messages
+        self._take(list(known.values()))
+        self._is_loading = True
+        try:
+            page = await self.conversation.messages_page(PAGE)
+        finally:
+            self._is_loading = False
         horizon = self.conversation.last_read_message_index
         self._oldest = page
-        # What came meanwhile is known by its events only.
-        arrived = self.conversation.loaded_messages
+        # Between the page and what was known before some may be missing; what came meanwhile is known by its events.
         first = page[-1].index if page else 0
-        self._take([*page, *(arrived[index] for index in arrived if index > first)])
+        self._messages = {index: known[index] for index in known if index >= first}
+        self._take(list(page))
         unread = [index for index in self._messages if horizon is not None and index > horizon]
         self._new_from = min((index for index in unread if not self.is_own(self._messages[index])), default=None)
 
@@ -83,8 +90,7 @@ class Timeline:
             self._take(list(self._oldest))
 
     def added(self, message: Message) -> None:
-        if self.is_loaded:
-            self._take([message])
+        self._take([message])
 
     def changed(self, message: Message) -> None:
         self._lines.pop(message.index, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Literal
 
 from tertulia.client.errors import InvalidArgumentError
@@ -32,7 +32,7 @@ class Reading(ConversationPart):
         after: int | None = None,
         page_size: int = 30,
         newest_first: bool = True,
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """Messages one by one, fetched in pages as they are needed.
 
         ``before`` and ``after`` are indices that do not count themselves; with ``newest_first`` it begins at the
