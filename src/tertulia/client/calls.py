@@ -17,22 +17,24 @@ from tertulia.wire.requests import Reply, phrase
 from .config import ClientConfig
 from .connection import ClientRequest, Connection
 from .errors import (
-    ApiError,
     CommandTimeoutError,
     ConnectionLostError,
+    NotConnectedError,
     ServerError,
     ThrottledError,
     TransportError,
     api_error,
 )
+from .urls import base_url
 
 T = TypeVar("T")
 
 JSON: Final = "application/json; charset=utf-8"
 FORM: Final = "application/x-www-form-urlencoded"
 MUTATION_ID: Final = "X-Twilio-Mutation-Id"
-PASSING: Final = frozenset((429, 502, 503, 504))
-"""Answers that another moment may change."""
+UNDECIDED: Final = frozenset((502, 503, 504))
+"""Answers that another moment may change, and that leave open whether a change was made."""
+PASSING: Final = UNDECIDED | {429}
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 8.0
 CACHED: Final = 1000
@@ -43,8 +45,8 @@ class Calls:
     """What a client asks of its server, over its connection.
 
     Reads are repeated after a lost connection and after answers that pass (429, 502 to 504, heeding ``Retry-After``),
-    within ``command_timeout`` in all. Changes are repeated with the same mutation id, and only while the server is
-    known to recognise it. Every other answer that is no success is an ``ApiError``.
+    changes with the same mutation id, and only while the server is known to recognise it; all within
+    ``command_timeout``. Every other answer that is no success is an ``ApiError``.
     """
 
     def __init__(
@@ -53,32 +55,29 @@ class Calls:
         self.replays_mutations_s = 0.0
         """How long the server recognises a mutation id, as its configuration says; 0 when it does not."""
         self._connection = connection
+        self._base_url = base_url(config.server_url)
         self._timeout = config.command_timeout
         self._clock = clock
-        self._answers: dict[tuple[str, str], tuple[float, bytes]] = {}
-        self._asking: dict[tuple[str, str], asyncio.Task[bytes]] = {}
+        self._answers: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[float, bytes]] = {}
+        self._asking: dict[tuple[str, tuple[tuple[str, str], ...]], asyncio.Task[bytes]] = {}
 
     async def get(self, url: str, kind: type[T], params: Mapping[str, str] | None = None, *, max_age: float = 0) -> T:
         """What is there.
 
         With ``max_age`` an answer of so many seconds ago will do, and who asks meanwhile shares one.
         """
-        request = ClientRequest(method="GET", url=url, params=params or {}, content_type=JSON)
+        request = ClientRequest(method="GET", url=self._absolute(url), params=params or {}, content_type=JSON)
         if max_age <= 0:
             return _decoded(await self._read(request), kind)
-        key = (url, str(sorted(request.params.items())))
+        key = (request.url, tuple(sorted(request.params.items())))
         told = self._answers.get(key)
         if told is not None and self._clock() - told[0] < max_age:
             return _decoded(told[1], kind)
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = asyncio.get_running_loop().create_task(self._ask(key, request))
-        try:
-            return _decoded(await asyncio.shield(task), kind)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise ConnectionLostError("who asked first gave it up") from None
-            raise
+            task.add_done_callback(_seen)
+        return _decoded(await asyncio.shield(task), kind)
 
     async def post(self, url: str, body: Mapping[str, object], kind: type[T], *, mutation_id: str | None = None) -> T:
         """Change something; the answer."""
@@ -93,20 +92,14 @@ class Calls:
 
     async def post_form(self, url: str, text: str, kind: type[T]) -> T:
         """Say something in passing (typing): not repeated."""
-        request = ClientRequest(method="POST", url=url, body=text.encode(), content_type=FORM)
-        return _decoded(_checked(await self.send(request)).body, kind)
+        request = ClientRequest(method="POST", url=self._absolute(url), body=text.encode(), content_type=FORM)
+        return _decoded(_checked(await self.send(request)).body or b"{}", kind)
 
     async def send(self, request: ClientRequest) -> Reply:
         """A request as it is, and its answer whatever it is."""
         return await self._connection.request(request, self._timeout)
 
-    def forget(self) -> None:
-        """Nothing is remembered any more, and nobody asks."""
-        for task in self._asking.values():
-            task.cancel()
-        self._answers.clear()
-
-    async def _ask(self, key: tuple[str, str], request: ClientRequest) -> bytes:
+    async def _ask(self, key: tuple[str, tuple[tuple[str, str], ...]], request: ClientRequest) -> bytes:
         try:
             body = await self._read(request)
             self._answers.pop(key, None)
@@ -115,50 +108,68 @@ class Calls:
                 del self._answers[next(iter(self._answers))]
             return body
         finally:
-            self._asking.pop(key, None)
+            del self._asking[key]
 
     async def _read(self, request: ClientRequest) -> bytes:
         deadline = self._clock() + self._timeout
         pauses = _pauses()
         while True:
+            left = deadline - self._clock()
             try:
-                return _checked(await self._connection.request(request, max(deadline - self._clock(), 0.001))).body
+                reply = await self._connection.request(request, max(left, 0.001))
             except ConnectionLostError:
                 if self._clock() >= deadline:
                     raise
-            except ApiError as error:
-                pause = next(pauses)
-                if isinstance(error, ThrottledError) and error.retry_after is not None:
-                    pause = max(error.retry_after, 0.05)
-                if error.status not in PASSING or self._clock() + pause > deadline:
-                    raise
-                await asyncio.sleep(pause)
+                continue
+            if reply.status not in PASSING:
+                return _checked(reply).body
+            pause = _pause(reply, pauses)
+            if self._clock() + pause >= deadline:
+                return _checked(reply).body
+            await self._connection.pause(pause)
 
     async def _change(self, method: str, url: str, body: Mapping[str, object], mutation_id: str | None) -> Reply:
-        id = mutation_id or str(uuid.uuid4())
         request = ClientRequest(
             method=method,
-            url=url,
-            headers={MUTATION_ID: id},
+            url=self._absolute(url),
+            headers={MUTATION_ID: mutation_id or str(uuid.uuid4())},
             body=msgspec.json.encode(body),
             content_type=JSON,
         )
         # With an id of his own the caller repeats by himself, if he wants to.
-        patience = 0.0 if mutation_id is not None else min(self.replays_mutations_s, self._timeout)
-        deadline = self._clock() + patience
+        patience = 0.0 if mutation_id is not None else self.replays_mutations_s
+        reply = await self._try(request, patience)
+        return await self._result(_checked(reply)) if reply.status == 202 else _checked(reply)
+
+    async def _try(self, request: ClientRequest, patience: float) -> Reply:
+        """The answer to a change, or the last of them when it is repeated in vain.
+
+        When a repetition does not even get to the server, the error is still that of the attempt that may have.
+        """
+        until = self._clock() + self._timeout
+        # A repetition must not be sent when the server has forgotten the first.
+        repeat_until = self._clock() + min(patience, self._timeout)
         pauses = _pauses()
+        undecided: TransportError | Reply | None = None
         while True:
+            pause = 0.0
             try:
-                reply = _checked(await self._connection.request(request, self._timeout))
-                return await self._result(reply) if reply.status == 202 else reply
-            except (TransportError, ServerError) as error:
-                passes = isinstance(error, ConnectionLostError | CommandTimeoutError) or (
-                    isinstance(error, ServerError) and error.status in PASSING
-                )
-                pause = 0.0 if isinstance(error, TransportError) else next(pauses)
-                if not passes or self._clock() + pause >= deadline:
+                reply = await self._connection.request(request, max(until - self._clock(), 0.001))
+            except (ConnectionLostError, CommandTimeoutError) as error:
+                undecided = error
+            except NotConnectedError:
+                if undecided is None:
                     raise
-                await asyncio.sleep(pause)
+                return _or_raise(undecided)
+            else:
+                if reply.status not in UNDECIDED:
+                    return reply
+                undecided, pause = reply, _pause(reply, pauses)
+            if self._clock() + pause >= repeat_until:
+                return _or_raise(undecided)
+            until = repeat_until
+            if pause:
+                await self._connection.pause(pause)
 
     async def _result(self, reply: Reply) -> Reply:
         """What a change came to that is done elsewhere (client-commands 2)."""
@@ -166,7 +177,14 @@ class Calls:
             where = msgspec.json.decode(reply.body, type=_Elsewhere).resource_url
         except ValueError:
             return reply
-        return Reply(200, await self._read(ClientRequest(method="GET", url=where, content_type=JSON)))
+        request = ClientRequest(method="GET", url=self._absolute(where), content_type=JSON)
+        return Reply(200, await self._read(request))
+
+    def _absolute(self, url: str) -> str:
+        """Links may be relative to where the server is (client-commands 1.1)."""
+        if url.startswith(("http://", "https://")):
+            return url
+        return f"{self._base_url}/{url.lstrip('/')}"
 
 
 class _Elsewhere(msgspec.Struct):
@@ -191,11 +209,24 @@ def _checked(reply: Reply) -> Reply:
     raise error
 
 
+def _or_raise(undecided: TransportError | Reply) -> Reply:
+    if isinstance(undecided, TransportError):
+        raise undecided
+    return undecided
+
+
 def _retry_after(reply: Reply) -> float | None:
     for name, value in reply.headers:
-        if name.lower() == "retry-after" and value.strip().isdigit():
+        # Not a date: nobody's clock is that good.
+        if name.lower() == "retry-after" and value.replace(".", "", 1).isdigit():
             return float(value)
     return None
+
+
+def _pause(reply: Reply, pauses: Iterator[float]) -> float:
+    """Before the next attempt: as long as the server wants, else longer each time."""
+    usual, wanted = next(pauses), _retry_after(reply)
+    return usual if wanted is None else max(wanted, 0.05)
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:
@@ -212,3 +243,9 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause * (0.8 + 0.4 * random.random())  # noqa: S311 (spreads load, guards nothing)
         pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _seen(task: asyncio.Task[bytes]) -> None:
+    """Whoever still waits gets the error; if nobody does, it is nobody's."""
+    if not task.cancelled():
+        task.exception()

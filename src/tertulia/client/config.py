@@ -61,7 +61,12 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     token_store: TokenStore | None = None
     """Where a token waits for the next start, which then does not wait for the provider."""
     identity: str | None = None
-    """Who the user is, if the application knows: what a store keeps of somebody else is then left alone."""
+    """Who the user is, if the application knows: what stores keep of somebody else is then left alone.
+
+    Without it, a store belongs to whoever was here last.
+    """
+    min_token_life: float = 180
+    """Tokens of a shorter whole life are refused before anything is sent; less only where the server takes less."""
     push: PushConfig | None = None
     store: Store | None = None
     """Keeps what is known on disk: the next start shows it at once and then catches up. It also keeps the outbox."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from .config import ClientConfig
 from .configuration import Configuration
 from .connection import Connection
 from .content import Templates
-from .errors import ClientShutDownError, ConversationsError
+from .errors import ConversationsError, TokenError, TokenExpiredError, TokenRejectedError
 from .events import (
     ConnectionErrorOccurred,
     ConnectionStateChanged,
@@ -58,7 +57,6 @@ class Life:
     def __init__(self, config: ClientConfig, client: Emitter) -> None:
         self._config = config
         self._client = client
-        self._renewal: asyncio.Task[None] | None = None
         self._kept_of: str | None = None
         self.tokens = TokenKeeper(config)
         self.connection = Connection(config, self.tokens.get, self)
@@ -108,7 +106,12 @@ class Life:
     async def update_token(self, token: str) -> None:
         if not self.tokens.take(token):
             return
-        await self.connection.update_token(token)
+        try:
+            await self.connection.update_token(token)
+        except TokenError:
+            self.tokens.withdraw()
+            raise
+        self.tokens.confirm()
         self._client._emit(TokenUpdated(self.tokens.expires_at))
 
     async def flush(self) -> None:
@@ -149,6 +152,7 @@ class Life:
         self._client._emit(ConnectionStateChanged(state, previous))
 
     def connected(self) -> None:
+        self.tokens.confirm()
         self.session.following.connected()
         if self.session.outbox is not None:
             self.session.outbox.connected()
@@ -169,15 +173,18 @@ class Life:
 
     def token_about_to_expire(self) -> None:
         self._client._emit(TokenAboutToExpire(self.tokens.expires_at))
-        self._renew()
+        self.connection.renew_token(TokenReason.ABOUT_TO_EXPIRE)
 
     def token_expired(self) -> None:
         self._client._emit(TokenExpired(self.tokens.expires_at))
 
     def token_renewed(self) -> None:
+        self.tokens.confirm()
         self._client._emit(TokenUpdated(self.tokens.expires_at))
 
     def token_not_renewed(self, error: BaseException) -> None:
+        if isinstance(error, TokenRejectedError | TokenExpiredError):
+            self.tokens.withdraw()
         self._client._emit(TokenUpdateFailed(error))
 
     def _typed(self, payload: bytes) -> None:
@@ -191,23 +198,6 @@ class Life:
         for participant in tuple(conversation.participants.values()):
             if participant.identity == notice.identity:
                 participant._types(notice.typing_timeout)
-
-    def _renew(self) -> None:
-        if self._config.token_provider is None or self.session.is_closed:
-            return
-        if self._renewal is None or self._renewal.done():
-            self._renewal = self.session.spawn(self._get_new_token())
-
-    async def _get_new_token(self) -> None:
-        try:
-            token = await self.tokens.get(TokenReason.ABOUT_TO_EXPIRE)
-            await self.connection.update_token(token)
-        except ClientShutDownError:
-            return
-        except ConversationsError as error:
-            self.token_not_renewed(error)
-        else:
-            self.token_renewed()
 
     # --- the configuration
 

@@ -7,9 +7,8 @@ is taken as it is.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -25,6 +24,7 @@ from .errors import (
     TokenTtlTooShortError,
 )
 from .states import TokenReason
+from .token_store import TokenStore
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,12 @@ PROVIDER_S: Final = 60.0
 """For one answer of the application's function."""
 ATTEMPTS: Final = 5
 """How often it is asked before a need counts as not met."""
+SHORT_PATIENCE_S: Final = 5.0
+"""How long a fresh token is waited for while the old one still works."""
+WARNED_S: Final = 180.0
+"""Servers say so long before that a token ends (realtime 6.1)."""
+LATE_S: Final = 15.0
+LEAST_BETWEEN_S: Final = 60.0
 
 
 class _Grants(msgspec.Struct):
@@ -72,17 +78,37 @@ def read_times(token: str) -> TokenTimes:
         return UNREADABLE
     try:
         claims = msgspec.json.decode(base64url.decode(parts[1]), type=_Claims)
-    except ValueError:
+    except (ValueError, RecursionError):
         return UNREADABLE
     begins = [moment for moment in (claims.iat, claims.nbf) if moment is not None]
     return TokenTimes(claims.exp, max(begins, default=None), claims.grants.identity)
+
+
+def check_life(token: str, now: float, min_ttl_s: float = MIN_TTL_S) -> None:
+    """Raises ``TokenTtlTooShortError`` for a token whose whole life is so short that no server takes it."""
+    life = read_times(token).life_s(now)
+    if life is not None and life < min_ttl_s:
+        raise TokenTtlTooShortError(
+            f"the token lives for {max(life, 0):.0f} s in all; servers take none under {min_ttl_s:.0f} s"
+        )
+
+
+def when_to_renew(token: str, now: float) -> float | None:
+    """When to renew a token, should the server not have said so by then; None when that is nobody's guess.
+
+    A clock that goes wrong must not make us renew without end: there is a minute between one time and the next.
+    """
+    ends = read_times(token).expires_at
+    if ends is None or ends <= now:
+        return None
+    return max(ends - WARNED_S + LATE_S, now + LEAST_BETWEEN_S)
 
 
 class TokenKeeper:
     """The client's token: the one given, or what the application's function gives when asked.
 
     One request at a time, whoever asks. A stored token of enough life is used at the start, while a fresh one is
-    fetched beside it.
+    fetched beside it. All tokens are one user's: another's is refused.
     """
 
     def __init__(self, config: ClientConfig) -> None:
@@ -91,13 +117,14 @@ class TokenKeeper:
         self._name = f"{config.server_url.rstrip('/')}\n{config.identity or ''}"
         self._clock = config.clock
         self._whose = config.identity
+        self._min_ttl_s = config.min_token_life
         self._token: str | None = None
-        self._times = UNREADABLE
+        self._previous: str | None = None
         self._fetching: asyncio.Task[str] | None = None
         self._is_stored = False
         self._given = config.token
         if config.token is None and self._store is not None:
-            self._use_stored()
+            self._use_stored(self._store)
 
     def __repr__(self) -> str:
         return "<TokenKeeper>"
@@ -110,61 +137,69 @@ class TokenKeeper:
     @property
     def expires_at(self) -> float | None:
         """When it ends, in unix seconds; None when it cannot be read."""
-        return self._times.expires_at
+        return read_times(self.current or "").expires_at
 
     @property
     def identity(self) -> str | None:
-        """Whose it is, as far as it says."""
-        token = self.current
-        return self._whose if token is None else read_times(token).identity or self._whose
+        """Whose it is, as far as anybody says."""
+        return read_times(self.current or "").identity or self._whose
 
     async def get(self, reason: TokenReason) -> str:
         """A token to connect with.
 
         The present one at a start or reconnection, as long as it is good; else one of the provider. Raises
-        ``TokenTtlTooShortError``, ``TokenExpiredError``, ``TokenRejectedError`` (there is no other),
+        ``TokenTtlTooShortError``, ``TokenRejectedError``, ``TokenExpiredError`` (there is no other),
         ``TokenProviderError``.
         """
         if self._given is not None:
             given, self._given = self._given, None
             self._accept(given)
-        if reason is TokenReason.START and self._token is not None and not self._has_ended():
-            if self._is_stored and self._fetching is None and self._provider is not None:
-                self._fetch_beside()
-            elif self._provider is not None and self._left() < MIN_TTL_S:
-                # A fresh one first; the old one is still better than none.
-                with contextlib.suppress(TokenProviderError):
-                    return await self._fetch(TokenReason.ABOUT_TO_EXPIRE)
-            return self._token
         if self._provider is None:
             return self._only_token(reason)
         if reason is TokenReason.REJECTED:
-            self._clear_stored()
-        return await self._fetch(reason)
+            self._forget_stored()
+        if reason is not TokenReason.START or self._token is None or self._left() <= 0:
+            return await self._fetch(reason)
+        if self._is_stored:
+            self._is_stored = False
+            self._fetch_soon(reason)
+        elif self._left() < MIN_TTL_S:
+            # A fresh one first; the old one is still better than none.
+            await asyncio.wait({self._fetch_soon(TokenReason.ABOUT_TO_EXPIRE)}, timeout=SHORT_PATIENCE_S)
+        return self._token
 
     def take(self, token: str) -> bool:
         """Use this one from now on; False when it is the present one.
 
-        Raises ``TokenTtlTooShortError``, ``TokenError``.
+        Raises ``TokenTtlTooShortError``, ``TokenRejectedError`` (it is another user's), ``TokenError``.
         """
         if token == self.current:
             return False
-        identity, new = self.identity, read_times(token).identity
-        if identity is not None and new is not None and identity != new:
-            raise TokenRejectedError("the token is another user's; log out, and make a client for him")
-        self._given = None
+        if self._given is not None:
+            self._token, self._given = self._given, None
         self._accept(token)
         return True
+
+    def confirm(self) -> None:
+        """The server has taken the present one."""
+        self._previous = None
+
+    def withdraw(self) -> None:
+        """The server has not: the one before it, which it had taken, counts again; if there was one."""
+        if self._previous is None:
+            return
+        self._token, self._previous = self._previous, None
+        self._save(self._token)
 
     async def forget(self) -> None:
         """No token waits for the next start."""
         await self.close()
-        self._clear_stored()
+        self._forget_stored()
 
     async def close(self) -> None:
         """Nobody is asked any more."""
         task, self._fetching = self._fetching, None
-        if task is not None:
+        if task is not None and task is not asyncio.current_task():
             task.cancel()
             await asyncio.wait({task})
 
@@ -173,25 +208,22 @@ class TokenKeeper:
             raise TokenError("there is no token")
         if reason is TokenReason.REJECTED:
             raise TokenRejectedError("the server has refused the token, and there is no other")
-        if reason is TokenReason.EXPIRED or self._has_ended():
+        if reason is TokenReason.EXPIRED:
             raise TokenExpiredError("the token has ended; give another one with update_token")
+        # Whether it has ended is for the server to say: its clock counts, not ours.
         return self._token
 
+    # --- the provider
+
     async def _fetch(self, reason: TokenReason) -> str:
+        return await asyncio.shield(self._fetch_soon(reason))
+
+    def _fetch_soon(self, reason: TokenReason) -> asyncio.Task[str]:
+        """Whoever asks meanwhile shares the answer."""
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.get_running_loop().create_task(self._ask(reason))
-        task = self._fetching
-        try:
-            return await asyncio.shield(task)
-        finally:
-            if task.done() and self._fetching is task:
-                self._fetching = None
-
-    def _fetch_beside(self) -> None:
-        """A fresh one, while the stored one is used: it counts from the next time one is needed."""
-        self._is_stored = False
-        self._fetching = asyncio.get_running_loop().create_task(self._ask(TokenReason.START))
-        self._fetching.add_done_callback(_log_failure)
+            self._fetching.add_done_callback(_log_failure)
+        return self._fetching
 
     async def _ask(self, reason: TokenReason) -> str:
         assert self._provider is not None
@@ -199,55 +231,61 @@ class TokenKeeper:
         while True:
             try:
                 async with asyncio.timeout(PROVIDER_S):
-                    token = await self._provider(TokenRequest(self.identity, reason, attempt))
-                self._accept(token)
-                return token
-            except (asyncio.CancelledError, TokenTtlTooShortError):
-                raise
-            except Exception as error:  # whatever the application's function raises
+                    token = _text(await self._provider(TokenRequest(self.identity, reason, attempt)))
+            except Exception as error:
+                # Whatever the application's function raises, it may have better luck the next time.
                 if attempt >= ATTEMPTS:
                     raise TokenProviderError(f"the token provider failed {attempt} times") from error
                 log.warning("client.token_provider_failed", extra={"attempt": attempt, "error": type(error).__name__})
+            else:
+                self._accept(token)
+                return token
             attempt += 1
             await asyncio.sleep(pause)
             pause = min(pause * 2, 30.0)
 
-    def _accept(self, token: Any) -> None:
-        if not isinstance(token, str) or not token:
-            raise TokenError("a token is a text")
-        times, now = read_times(token), self._clock()
-        life = times.life_s(now)
-        if life is not None and life < MIN_TTL_S:
-            raise TokenTtlTooShortError(
-                f"the token lives for {max(life, 0):.0f} s in all; servers take none under {MIN_TTL_S:.0f} s"
-            )
-        self._token, self._times, self._is_stored = token, times, False
+    def _accept(self, token: str) -> None:
+        check_life(_text(token), self._clock(), self._min_ttl_s)
+        mine, new = self.identity, read_times(token).identity
+        if mine is not None and new is not None and mine != new:
+            self._forget_stored()
+            raise TokenRejectedError("the token is another user's; log out, and make a client for them")
+        if token != self._token:
+            self._previous, self._token = self._token, token
+        self._is_stored = False
+        self._save(token)
+
+    def _left(self) -> float:
+        """How long the present token lives, by our clock."""
+        ends = self.expires_at
+        return float("inf") if ends is None else ends - self._clock()
+
+    # --- the store
+
+    def _use_stored(self, store: TokenStore) -> None:
+        token = store.load(self._name)
+        if token is None:
+            return
+        ends = read_times(token).expires_at
+        if ends is not None and ends - self._clock() >= MIN_TTL_S:
+            self._token, self._is_stored = token, True
+
+    def _save(self, token: str) -> None:
         if self._store is not None:
             self._store.save(self._name, token)
 
-    def _use_stored(self) -> None:
-        assert self._store is not None
-        token = self._store.load(self._name)
-        if token is None:
-            return
-        times = read_times(token)
-        if times.expires_at is None or times.expires_at - self._clock() < MIN_TTL_S:
-            return
-        self._token, self._times, self._is_stored = token, times, True
-
-    def _clear_stored(self) -> None:
+    def _forget_stored(self) -> None:
         if self._store is not None:
             self._store.clear(self._name)
 
-    def _left(self) -> float:
-        ends = self._times.expires_at
-        return float("inf") if ends is None else ends - self._clock()
 
-    def _has_ended(self) -> bool:
-        return self._left() <= 0
+def _text(token: object) -> str:
+    if not isinstance(token, str) or not token:
+        raise TokenError("a token is a text")
+    return token
 
 
 def _log_failure(task: asyncio.Task[str]) -> None:
     error = None if task.cancelled() else task.exception()
     if isinstance(error, ConversationsError):
-        log.warning("client.token_not_prefetched", extra={"error": type(error).__name__})
+        log.warning("client.token_not_fetched", extra={"error": type(error).__name__})

@@ -31,6 +31,7 @@ async def test_everything_a_client_needs_to_start_is_there(ana: Sdk, world: Worl
             "media_attachments_total_size_limit_in_mb": 150,
             "email_histories_allowed_mime_types": ["text/plain", "text/html"],
             "email_bodies_allowed_mime_types": ["text/plain", "text/html"],
+            "mutation_replay_interval": "PT600S",
         },
         "sync_objects": {"my_conversations": f"{service}.ana.conversations", "my_user_info": f"{service}.ana.info"},
         "links": {

@@ -425,6 +425,17 @@ WRITTEN: list[tuple[bytes, dict[str, Any]]] = [
             "method": "reply",
             "id": "TM1",
             "status": {"code": 200, "status": "OK"},
+            "payload_type": "application/json",
+            "payload_size": 0,
+            "payload": b"",
+        },
+    ),
+    (
+        frames.acknowledgement('"'),
+        {
+            "method": "reply",
+            "id": '"',
+            "status": {"code": 200, "status": "OK"},
             "payload_size": 0,
             "payload": b"",
         },

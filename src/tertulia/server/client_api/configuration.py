@@ -42,6 +42,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     media_attachments_total_size_limit_in_mb: int = MEDIA_BYTES // _MB
     email_histories_allowed_mime_types: tuple[str, ...] = EMAIL_TYPES
     email_bodies_allowed_mime_types: tuple[str, ...] = EMAIL_TYPES
+    mutation_replay_interval: str
+    """How long a change may be sent again with the same id: our addition, which tells our own client that it may."""
 
 
 class SyncObjects(msgspec.Struct, frozen=True):
@@ -68,6 +70,7 @@ async def fetch_configuration(call: Call) -> ConfigurationView:
         service_sid=sid,
         options=Options(
             reachability_enabled=service.reachability_enabled,
+            mutation_replay_interval=f"PT{call.settings.mutations.keep_s}S",
             media_attachment_size_limit_in_mb=max(1, call.settings.media.max_bytes // _MB),
         ),
         sync_objects=SyncObjects(

@@ -1,0 +1,76 @@
+"""Getting another token when one is needed, for as long as that takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from .errors import ClientShutDownError, ConversationsError, TokenError
+from .states import TokenReason
+
+LONGEST_PAUSE_S: Final = 120.0
+
+
+class Renewal:
+    """Asks for tokens until the server takes one: twice at once, then less and less often; one task at a time.
+
+    ``goes_on`` hears why an attempt failed, and which it was, and says whether there is to be another.
+    """
+
+    def __init__(
+        self,
+        token: Callable[[TokenReason], Awaitable[str]],
+        update: Callable[[str], Awaitable[None]],
+        renewed: Callable[[], None],
+        goes_on: Callable[[ConversationsError, int], bool],
+    ) -> None:
+        self._token = token
+        self._update = update
+        self._renewed = renewed
+        self._goes_on = goes_on
+        self._task: asyncio.Task[None] | None = None
+        self._reason = TokenReason.ABOUT_TO_EXPIRE
+        self._hurry = asyncio.Event()
+
+    def need(self, reason: TokenReason) -> None:
+        """There must be another one; who is asking already is told to hurry."""
+        self._reason = reason
+        self._hurry.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._renew())
+
+    async def close(self) -> None:
+        """Nobody asks any more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _renew(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._update(await self._token(self._reason))
+            except ClientShutDownError:
+                return
+            except ConversationsError as error:
+                attempt += 1
+                if not self._goes_on(error, attempt):
+                    return
+                if isinstance(error, TokenError):
+                    self._reason = TokenReason.REJECTED
+                # What was needed before this attempt ended, it has not brought.
+                self._hurry.clear()
+                if attempt > 1:
+                    await self._pause(min(2.0**attempt, LONGEST_PAUSE_S))
+            else:
+                self._renewed()
+                return
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,142 @@
+"""A receiver of webhooks that remembers what it was told, and answers as it was told to."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from tertulia.wire import signatures
+
+LARGEST: Final = 1_048_576
+
+
+class CapturedWebhook(msgspec.Struct, frozen=True):
+    """One call of the server."""
+
+    event_type: str
+    """``onMessageAdded`` and so on."""
+    fields: dict[str, str]
+    """What it told, by its published names."""
+    is_signed: bool
+    """Whether ``X-Twilio-Signature`` was right."""
+    headers: dict[str, str]
+    """Names in lower case."""
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields[name]
+
+
+class WebhookReceiver:
+    """An HTTP server on loopback. Everything it hears is in ``captured``, in order."""
+
+    def __init__(self, auth_token: str) -> None:
+        self.captured: list[CapturedWebhook] = []
+        self._auth_token = auth_token
+        self._answers: dict[str, tuple[int, bytes]] = {}
+        self._news = threading.Condition()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = False
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(0.01,), name="tertulia-webhooks", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Where webhooks are to be sent to."""
+        return f"http://127.0.0.1:{self._http.server_port}/webhooks"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nothing of it is left."""
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def answer(self, event_type: str, json: Any = None, *, status: int = 200) -> None:
+        """What to say from now on to webhooks of this type: JSON that changes what was asked about, or a refusal."""
+        body = b"" if json is None else msgspec.json.encode(json)
+        with self._news:
+            self._answers[event_type] = (status, body)
+
+    def of(self, event_type: str) -> list[CapturedWebhook]:
+        """Those of this type, in order."""
+        with self._news:
+            return [each for each in self.captured if each.event_type == event_type]
+
+    def wait_for(
+        self, event_type: str, holds: Callable[[CapturedWebhook], bool] | None = None, *, timeout: float = 5
+    ) -> CapturedWebhook:
+        """The first of this type for which ``holds``, also one of before. Raises ``TimeoutError``."""
+        end = time.monotonic() + timeout
+        with self._news:
+            while True:
+                for each in self.captured:
+                    if each.event_type == event_type and (holds is None or holds(each)):
+                        return each
+                left = end - time.monotonic()
+                if left <= 0:
+                    heard = ", ".join(each.event_type for each in self.captured) or "nothing"
+                    raise TimeoutError(f"no {event_type} within {timeout:g} s; heard: {heard}")
+                self._news.wait(left)
+
+    async def heard(
+        self, event_type: str, holds: Callable[[CapturedWebhook], bool] | None = None, *, timeout: float = 5
+    ) -> CapturedWebhook:
+        """``wait_for``, for coroutines: others go on meanwhile."""
+        return await asyncio.to_thread(self.wait_for, event_type, holds, timeout=timeout)
+
+    def _take(self, captured: CapturedWebhook) -> tuple[int, bytes]:
+        with self._news:
+            self.captured.append(captured)
+            self._news.notify_all()
+            return self._answers.get(captured.event_type, (200, b""))
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 5
+
+            def do_POST(self) -> None:
+                size = int(self.headers.get("Content-Length", "0"))
+                if size > LARGEST:
+                    self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"")
+                    return
+                fields = dict(parse_qsl(self.rfile.read(size).decode(), keep_blank_values=True))
+                self._say(*receiver._take(self._captured(fields)))
+
+            def do_GET(self) -> None:
+                _, _, query = self.path.partition("?")
+                self._say(*receiver._take(self._captured(dict(parse_qsl(query, keep_blank_values=True)), is_get=True)))
+
+            def _captured(self, fields: dict[str, str], *, is_get: bool = False) -> CapturedWebhook:
+                url = f"http://{self.headers['Host']}{self.path}"
+                signature = self.headers.get("X-Twilio-Signature", "")
+                signed = signatures.verify(signature, url, () if is_get else fields.items(), receiver._auth_token)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                return CapturedWebhook(fields.get("EventType", ""), fields, signed, headers)
+
+            def _say(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.write(body)
+                self.close_connection = True
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Says nothing: a test's output is the test's."""
+
+        return Handler
