@@ -110,4 +110,3 @@ def tertulia_webhooks(tertulia_server: LocalServer, tertulia_rest: httpx.Client)
         # The server may still have something to tell.
         tertulia_server.stop()
         receiver.stop()
-
