@@ -1,7 +1,7 @@
 """The client library alone in a process, so that what it costs can be told from what the load costs.
 
-``python -m bench.sdk_process receive|start URL TOKEN COUNT`` prints lines of JSON: first what a start took, then what was
-to be measured. It is started by ``bench.sdk``.
+``python -m bench.sdk_process receive|start URL TOKEN COUNT`` prints lines of JSON: first what a start took, then what
+was to be measured. It is started by ``bench.sdk``.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from tertulia.client import ClientConfig, ConversationsClient
 from tertulia.wire import tokens
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-SIZE = (104, 30)
+SIZE = (104, 33)
 ACCOUNT, KEY, SERVICE = "AC" + "1" * 32, "SK" + "2" * 32, "IS" + "3" * 32
 AUTH_TOKEN, SECRET = "4" * 32, "5" * 32
 NOW = datetime(2025, 3, 14, 18, 42, tzinfo=UTC)
@@ -162,6 +162,7 @@ async def draw(url: str, sids: dict[str, str]) -> None:
             neighbours = client.known_conversations[sids["Neighbours"]]
             await neighbours.set_notification_level("muted")
             composer = app.query_one(Composer)
+            composer.cursor_blink = False
             composer.text = "I will be there at"
             composer.move_cursor(composer.document.end)
             await (await carla.get_conversation(dinner)).typing()

@@ -17,7 +17,7 @@ CHAPTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Listening", ("dispatch.py", "events.py")),
     ("Pages and states", ("paging.py", "states.py")),
     ("Values", ("model/snapshots.py",)),
-    ("Files, templates, receipts", ("media.py", "content.py", "receipts.py")),
+    ("Files, templates, receipts", ("files.py", "media.py", "content.py", "receipts.py")),
     ("Push", ("push.py", "push_store.py")),
     ("Offline", ("outbox.py", "store.py", "sqlite_store.py")),
     ("Tokens", ("token_store.py",)),

@@ -25,19 +25,28 @@ class Terminal:
     """One program on a screen of its own."""
 
     def __init__(self, socket: str, config: Path, variables: Mapping[str, str]) -> None:
+        self._code = config.with_name("exit-code")
         self._tmux = ("tmux", "-L", socket, "-f", str(config))
         self._variables = {**environment(**variables), "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "TMUX": ""}
 
-    def _call(self, *arguments: str, check: bool = True) -> str:
+    def _call(self, *arguments: str, check: bool = True, given: str = "") -> str:
         done = subprocess.run(
-            [*self._tmux, *arguments], env=self._variables, capture_output=True, text=True, timeout=WITHIN_S
+            [*self._tmux, *arguments],
+            env=self._variables,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
         )
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout
 
     def start(self, *command: str) -> None:
         size = ("-x", str(WIDTH), "-y", str(HEIGHT))
-        self._call("new-session", "-d", *size, "-s", "it", shlex.join(command))
+        # tmux itself does not always learn how its program has ended.
+        code = shlex.quote(str(self._code))
+        script = f"{shlex.join(command)}; echo $? > {code}.draft; mv {code}.draft {code}"
+        self._call("new-session", "-d", *size, "-s", "it", script)
 
     def end(self) -> None:
         self._call("kill-server", check=False)
@@ -63,7 +72,7 @@ class Terminal:
 
     def paste(self, text: str) -> None:
         """As a terminal does it that tells pasting from typing."""
-        self._call("set-buffer", "--", text)
+        self._call("load-buffer", "-", given=text)
         self._call("paste-buffer", "-p", "-t", "it")
 
     def click(self, column: int, row: int) -> None:
@@ -103,11 +112,10 @@ class Terminal:
     async def exit_code(self) -> int:
         """Of the program, once it has ended by itself; the screen stays."""
         ends_at = time.monotonic() + WITHIN_S
-        # A pane is dead a moment before it is known how its program has ended.
-        while not (code := self._call("list-panes", "-t", "it", "-F", "#{pane_dead_status}").strip()):
+        while not self._code.exists():
             assert time.monotonic() < ends_at, f"it goes on:\n{self.screen()}"
             await asyncio.sleep(0.03)
-        return int(code)
+        return int(self._code.read_text())
 
 
 @contextlib.contextmanager

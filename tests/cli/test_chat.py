@@ -123,8 +123,8 @@ async def test_older_messages_come_as_one_goes_up_and_new_ones_are_announced(tow
             await screen.shows("message number 129")
             await read_by(conversation, "hal", 129)
             screen.keys("BTab")
-            await screen.pressing("PPage", r"message number 0\b")
-            await screen.shows("the beginning")
+            await screen.pressing("PPage", "the beginning")
+            await screen.shows(r"message number 0\b")
             await conversation.send("news")
             await screen.shows("↓ 1 new message below")
             await screen.shows("message number 0\\b", "1 new\\b")
@@ -211,6 +211,12 @@ async def test_conversations_are_made_joined_filled_muted_and_left(town: Town, t
             await screen.shows("Open room +with mia")
             screen.enter("/leave")
             await screen.shows("you have left Open room", "choose a conversation")
+            screen.enter("/join open-room")
+            await screen.shows("404/50350")  # a stranger does not see it
+            async with town.client("ned") as elsewhere:
+                await elsewhere.create_conversation(friendly_name="Back room", unique_name="back-room")
+            screen.enter("/join back-room")
+            await screen.shows(r"│ Back room")
             screen.enter("/mutt")
             await screen.shows("no command /mutt; did you mean /mute\\?")
             screen.keys("C-q")
@@ -234,6 +240,24 @@ async def test_a_lost_connection_is_shown_and_what_was_written_meanwhile_arrives
                 "are you there?",
                 "from the tunnel",
             ]
+
+
+async def test_what_the_server_refuses_is_said_and_can_be_given_up(town: Town, tmp_path: Path) -> None:
+    async with town.client("wim") as wim:
+        conversation = await room(wim, "Letters", "xan")
+        with chat(town, tmp_path, "xan", conversation.sid) as screen:
+            await screen.shows("with wim")
+            screen.paste("far too long " * 2700)
+            await screen.shows("far too long")
+            screen.keys("Enter")
+            await screen.shows("✗ not sent: 400/50504")
+            screen.enter("/retry")
+            await screen.shows("✗ not sent: 400/50504")
+            screen.enter("/drop")
+            await screen.shows_no("not sent|far too long")
+            screen.enter("short")
+            await screen.shows("  short")
+            assert [message.body for message in await conversation.last_messages(5)] == ["short"]
 
 
 async def test_a_store_keeps_what_waits_and_what_is_known(town: Town, tmp_path: Path) -> None:

@@ -45,23 +45,23 @@ def run_without(names: set[str], *arguments: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize(
-    ("missing", "command", "extra"),
+    ("missing", "command", "wanted"),
     [
-        ({"uvicorn"}, ("serve",), "server"),
-        ({"apsw"}, ("token", "ana"), "server"),
-        ({"textual", "rich"}, ("chat",), "chat"),
-        ({"websockets"}, ("listen", "--url", "http://127.0.0.1:1", "--token", "x"), "client"),
-        ({"apsw"}, ("listen", "--data", "somewhere", "--as", "ana"), "server"),
+        ({"uvicorn"}, ("serve",), "tertulia[server]"),
+        ({"apsw"}, ("token", "ana"), "tertulia[server]"),
+        ({"textual", "rich"}, ("chat",), "tertulia[chat]"),
+        ({"websockets"}, ("listen", "--url", "http://127.0.0.1:1", "--token", "x"), "tertulia"),
+        ({"apsw"}, ("listen", "--data", "somewhere", "--as", "ana"), "tertulia[server]"),
     ],
 )
 def test_a_command_whose_packages_are_missing_says_what_to_install(
-    missing: set[str], command: tuple[str, ...], extra: str
+    missing: set[str], command: tuple[str, ...], wanted: str
 ) -> None:
     done = run_without(missing, *command)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"tertulia: {command[0]} needs ")
-    assert line.endswith(f"pip install 'tertulia[{extra}]'")
+    assert line.endswith(f"pip install '{wanted}'")
 
 
 def test_a_client_needs_nothing_of_a_server(tmp_path: Path) -> None:

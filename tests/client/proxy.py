@@ -20,6 +20,8 @@ class Proxy:
         self._flows.set()
         self._refuses = False
         self._swallows = False
+        self._marker: bytes | None = None
+        self._loses = False
         self._per_s: float | None = None
         self.port = 0
         self.accepted = 0
@@ -37,6 +39,7 @@ class Proxy:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+            self.resume()
             self.reset()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._server.wait_closed()
@@ -59,6 +62,10 @@ class Proxy:
         self._refuses = True
         self.reset()
 
+    def admit_no_more(self) -> None:
+        """Let nobody else through until ``admit``; who is connected stays."""
+        self._refuses = True
+
     def admit(self) -> None:
         self._refuses = False
 
@@ -80,8 +87,12 @@ class Proxy:
         """The WebSocket messages that clients have sent since, unmasked."""
         return [message for sent in self._recorded or () for message in _messages(bytes(sent))]
 
+    def lose_request_after(self, marker: bytes) -> None:
+        """When a client has sent these bytes, the next that any client sends end its connection instead of arriving."""
+        self._marker = marker
+
     def swallow_next_answer(self) -> None:
-        """The next bytes of a client reach the server; the server's next bytes end the connection instead of arriving."""
+        """The next bytes of a client reach the server; its answer ends the connection instead of arriving."""
         self._swallows = True
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -115,6 +126,12 @@ class Proxy:
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
                 await self._flows.wait()
+                if self._loses:
+                    self._loses = False
+                    writer.transport.abort()
+                    return
+                if self._marker is not None and self._marker in data:
+                    self._marker, self._loses = None, True
                 if record is not None:
                     record += data
                 writer.write(data)

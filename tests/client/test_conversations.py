@@ -62,9 +62,10 @@ async def test_a_conversation_is_made_joined_renamed_left_and_deleted(stage: Sta
     ana = await stage.connect("ana")
     room = await ana.create_conversation(friendly_name="Tavern", unique_name="tavern", attributes={"a": 1})
     assert (room.friendly_name, room.unique_name, room.attributes) == ("Tavern", "tavern", {"a": 1})
-    assert room.status is ConversationStatus.NOT_PARTICIPATING
+    statuses = [room.status]
     await room.join()
-    assert room.status is ConversationStatus.JOINED
+    statuses.append(room.status)
+    assert statuses == [ConversationStatus.NOT_PARTICIPATING, ConversationStatus.JOINED]
     await room.ready(timeout=10)
     await room.update(friendly_name="The tavern", unique_name=None, attributes={"b": [2]})
     assert (room.friendly_name, room.unique_name, room.attributes) == ("The tavern", None, {"b": [2]})

@@ -99,9 +99,7 @@ async def test_a_socket_that_died_in_silence_is_noticed_on_return_to_the_foregro
     await stage.world.send(room.sid, "while away")
     ana.foreground()
     # Nobody answers on the old socket, which the client finds out by asking.
-    async with asyncio.timeout(20):
-        while ConnectionState.CONNECTING not in states:
-            await asyncio.sleep(0.05)
+    await until(lambda: ConnectionState.CONNECTING in states)
     stage.proxy.reset()
     stage.proxy.resume()
     await until(lambda: [message.body for message in room.loaded_messages.values()] == ["while away"])
@@ -424,10 +422,8 @@ async def test_who_listens_first_and_then_pages_has_each_conversation_once(stage
     sids.add(await making)
     await until(lambda: seen.keys() == sids)
     assert all(len({id(each) for each in told}) == 1 for told in seen.values())
-    watched: list[str] = []
     watching = ana.watch_conversations()
-    for _ in range(31):
-        watched.append((await anext(watching)).sid)
+    watched = [(await anext(watching)).sid for _ in range(31)]
     later = await stage.room("ana")
     assert (await anext(watching)).sid == later
     await watching.aclose()
@@ -519,7 +515,7 @@ async def test_objects_that_outlive_their_client_hold_nothing_alive(stage: Stage
     ana.on(MessageAdded, handler_of_mine.hear)
     room.on(MessageAdded, handler_of_mine.hear)
     reference = weakref.ref(handler_of_mine)
-    connection = weakref.ref(ana._life.connection._socket)  # type: ignore[arg-type]
+    connection = weakref.ref(ana._life.connection._socket)
     await ana.shutdown()
     del handler_of_mine
     gc.collect()

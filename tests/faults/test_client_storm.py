@@ -82,7 +82,7 @@ async def test_in_a_storm_nothing_is_lost_doubled_or_out_of_order(stage: Stage) 
 async def test_what_is_written_offline_arrives_once_and_in_order(stage: Stage) -> None:
     [room] = await stage.hosted("ana", outbox=True)
     sent: list[str | None] = []
-    room.on(MessageSent, lambda event: sent.append(event.message.body))
+    room.on(MessageSent, lambda event: sent.append(event.pending.body))
     stage.proxy.refuse()
     pending = [await room.post(f"{number}") for number in range(20)]
     assert [each.body for each in room.pending_messages] == [f"{number}" for number in range(20)]

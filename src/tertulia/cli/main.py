@@ -17,7 +17,10 @@ from tertulia.cli.failure import CommandFailed
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_EXTRAS = {"textual": "chat", "rich": "chat", "httpx": "client", "websockets": "client"}
+_REMEDIES = {
+    **dict.fromkeys(("rich", "textual"), "tertulia[chat]"),
+    **dict.fromkeys(("httpx", "msgspec", "websockets"), "tertulia"),
+}
 """What to install for a package that is missing; all others are a server's."""
 
 
@@ -39,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "tertulia"):
             raise
-        extra = _EXTRAS.get(package, "server")
-        remedy = f"pip install 'tertulia[{extra}]'"
+        remedy = f"pip install '{_REMEDIES.get(package, 'tertulia[server]')}'"
         print(f"tertulia: {options.command} needs {package}, which is not installed: {remedy}", file=sys.stderr)
         return 1
     except BrokenPipeError:

@@ -5,7 +5,7 @@ In reading order:
 * ``client`` — ``ConversationsClient``, the face; ``life`` — its parts, and how they start and stop.
 * ``config`` — what a client is told; ``states``, ``events``, ``errors`` — what it tells.
 * ``model`` — conversations, messages, participants, users.
-* ``media``, ``content``, ``receipts``, ``push`` — what is fetched when asked for.
+* ``files``, ``media``, ``content``, ``receipts``, ``push`` — what is sent along, and fetched when asked for.
 * ``outbox`` and ``store`` — sending without a connection, and keeping things on disk.
 * ``link`` and ``connection`` — the socket; ``calls`` — requests over it; ``tokens`` — who we are.
 * ``sync`` — copies of the server's objects, kept by its events.

@@ -304,7 +304,8 @@ class Attempts:
         """The files, from wherever they are kept."""
         files: list[FileToSend] = []
         number = 0
-        for file in message._record.files:
+        told = message._progress or [None] * len(message._record.files)
+        for file, progress in zip(message._record.files, told, strict=True):
             content: bytes | Path
             if file.path is not None:
                 content = Path(file.path)
@@ -314,7 +315,7 @@ class Attempts:
                 else:
                     content = await self._store.file(message.id, number)
                 number += 1
-            files.append(FileToSend(content, content_type=file.content_type, filename=file.filename))
+            files.append(FileToSend(content, file.content_type, file.filename, progress))
         return files
 
     # --- what was there before

@@ -319,6 +319,14 @@ class ConversationsClient(Emitter):
         self._require()
         await self._life.push.register(channel, device_token)
 
+    def on_device_token(self, device_token: str) -> None:
+        """The system gave this device another token: it takes the old one's place, in the background.
+
+        Raises ``InvalidArgumentError`` without ``ClientConfig.push``.
+        """
+        self._require()
+        self._life.push.on_device_token(device_token)
+
     async def unregister_push(self, channel: str, device_token: str | None = None) -> None:
         """Notify this device no more."""
         self._require()

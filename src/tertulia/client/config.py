@@ -35,7 +35,7 @@ class PushConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Which device is to be notified when its user is away (object-model D.7)."""
 
     channel: str
-    """``fcm`` or ``apn``."""
+    """``fcm``, ``apn`` or ``webpush``."""
     device_token: str
     store: PushStore | None = None
     """Remembers what was registered, so that most starts need no request."""

@@ -119,7 +119,14 @@ class Connection:
         self._link = Link(terms, lambda: frames.new_id(os.urandom(16)), random.random)
         self._wall = config.clock
         self._pulse = Pulse(patience.pulse, patience.jump, config.clock, self._woke)
-        self._renewal = Renewal(token, self.update_token, self._renewed, self._goes_on)
+        self._renewal = Renewal(
+            token,
+            self.update_token,
+            self._renewed,
+            self._goes_on,
+            pause_min=config.reconnect_min,
+            pause_max=config.reconnect_max,
+        )
         self._renew_at: float | None = None
         self._waiting: dict[str, asyncio.Future[Reply | None]] = {}
         self._steps: deque[steps.Step] = deque()
@@ -155,6 +162,8 @@ class Connection:
         if self._link.is_ready:
             return
         first = self._waiting.get(steps.START) or self._expect(steps.START)
+        # Who waited may have been cancelled: then nobody is left to hear how it ended.
+        first.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._begin(is_awaited=True)
         try:
             await asyncio.shield(first)

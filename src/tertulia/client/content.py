@@ -136,7 +136,7 @@ class Templates:
         while True:
             page = await self._session.calls.get(url, _Page, params, max_age=KEPT_S)
             found += [_template(told) for told in page.templates]
-            if not page.meta.next_token:
+            if not page.meta.next_token or page.meta.next_token == params.get("PageToken"):
                 return found
             params = {"PageSize": "100", "PageToken": page.meta.next_token}
 
@@ -160,6 +160,9 @@ def parse_content(kind: str, data: Any) -> ContentData:
     if shape is None or not isinstance(data, dict):
         return Other(raw_data=data)
     told = {**data, "raw_data": data}
+    if shape is QuickReply and "replies" not in told:
+        # Templates call them actions, rich content of messages calls them replies.
+        told["replies"] = told.get("actions")
     for name in ("actions", "replies"):
         if isinstance(told.get(name), list):
             default = {"type": "QUICK_REPLY"} if name == "replies" else {}

@@ -1,14 +1,14 @@
 """Files: sent with messages, and fetched when somebody wants them (client-commands 4.10).
 
-They travel by plain HTTP beside the socket. What comes from a path or goes to one is never held whole in memory. The
-client's token goes to the media service only, temporary URLs need none, and nothing is redirected.
+They travel by plain HTTP beside the socket. What comes from a path, a file object or a stream, and what goes to a path,
+is never held whole in memory. The client's token goes to the media service only, temporary URLs need none, and nothing
+is redirected.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import mimetypes
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -26,59 +26,24 @@ from .errors import (
     MediaUrlError,
     TokenError,
 )
+from .files import CHUNK, FileToSend, Progress, pieces
 
 if TYPE_CHECKING:
     import httpx
 
     from .session import Session
 
-Progress = Callable[[int, int | None], None]
-"""Told how many bytes have gone out, of how many (None when that is not known)."""
-
 AT_ONCE: Final = 3
-CHUNK: Final = 65_536
 MAX_IN_MEMORY: Final = 64 * 1_048_576
 """What ``Media.download()`` gives as bytes at most; larger files go to a path, or come as a stream."""
 PAUSES_S: Final = (1.0, 2.0)
 PASSING: Final = frozenset((429, 502, 503, 504))
+LONGEST_PAUSE_S: Final = 30.0
+"""However long the server wants to be left alone."""
+IN_A_SET: Final = 100
+"""Of how many files the server gives URLs in one answer."""
+MAX_ANSWER: Final = 4 * 1_048_576
 _MB: Final = 1_048_576
-
-
-class FileToSend(msgspec.Struct, frozen=True):
-    """A file for a message: bytes, or the path of a file. Printed, it shows neither its name nor what is in it."""
-
-    content: bytes | Path
-    content_type: str | None = None
-    """Told by the name when not given; else ``application/octet-stream``."""
-    filename: str | None = None
-    """The path's when not given."""
-    progress: Progress | None = None
-
-    def __repr__(self) -> str:
-        return f"<FileToSend {self.type}>"
-
-    @property
-    def name(self) -> str | None:
-        """What the file is called."""
-        if self.filename is not None:
-            return self.filename
-        return self.content.name if isinstance(self.content, Path) else None
-
-    @property
-    def type(self) -> str:
-        """What it is."""
-        if self.content_type is not None:
-            return self.content_type
-        return mimetypes.guess_type(self.name or "")[0] or "application/octet-stream"
-
-    def size(self) -> int:
-        """In bytes. Raises ``InvalidArgumentError`` for a path that cannot be read."""
-        if isinstance(self.content, bytes):
-            return len(self.content)
-        try:
-            return self.content.stat().st_size
-        except OSError as error:
-            raise InvalidArgumentError(f"the file cannot be read: {error.strerror}") from None
 
 
 class Media:
@@ -167,6 +132,10 @@ class MediaService:
         total = 0
         for file, _ in parts:
             size = file.size()
+            if not (file.type.isascii() and file.type.isprintable()):
+                raise InvalidArgumentError("a content type has ASCII characters only")
+            if size is None:
+                continue
             total += size
             if not size:
                 raise InvalidArgumentError("an empty file cannot be sent")
@@ -183,16 +152,25 @@ class MediaService:
             size = file.size()
             params = {"Category": category} | ({"Filename": file.name} if file.name else {})
             url = f"{self._session.configuration.links.media_service}?{urlencode(params)}"
-            headers = {**self._credentials(), "Content-Type": file.type, "Content-Length": str(size)}
+            headers = {**self._credentials(), "Content-Type": file.type}
+            if size is not None:
+                headers["Content-Length"] = str(size)
+            largest = self._session.configuration.options.media_attachment_size_limit_in_mb * _MB
+            content = pieces(file, size, largest)
             try:
-                answer = await self._client().post(url, content=_pieces(file, size), headers=headers)
-            except (httpx.HTTPError, OSError) as error:
+                async with (
+                    contextlib.aclosing(content),
+                    self._client().stream("POST", url, content=content, headers=headers) as answer,
+                ):
+                    body = await _bounded(answer, MAX_ANSWER)
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                self._require_open()
                 raise MediaUploadError(f"the upload failed ({type(error).__name__})") from None
             if answer.status_code >= 400:
-                code, message = _said(answer)
+                code, message = _said(body)
                 raise MediaUploadError(message, status=answer.status_code, code=code)
             try:
-                return msgspec.json.decode(answer.content, type=_Record).sid
+                return msgspec.json.decode(body, type=_Record).sid
             except ValueError:
                 raise MediaUploadError("the answer to the upload cannot be read") from None
 
@@ -200,14 +178,8 @@ class MediaService:
 
     async def temporary_url(self, sid: str) -> str:
         """Raises ``MediaUrlError``."""
-        answer = await self._get(f"{self._session.configuration.links.media_service}/{sid}", self._credentials())
-        try:
-            url = msgspec.json.decode(answer.content, type=_Record).links.content_direct_temporary
-        except ValueError:
-            url = None
-        if url is None:
-            raise MediaUrlError(f"no URL for {sid} came")
-        return url
+        url = f"{self._session.configuration.links.media_service}/{sid}"
+        return self._url_of(await self._read("GET", url, self._credentials()), sid)
 
     async def temporary_urls(self, sids: Sequence[str]) -> dict[str, str]:
         """A URL for each file, by SID. Raises ``MediaUrlError``, naming the file that cannot be had."""
@@ -215,34 +187,32 @@ class MediaService:
             raise InvalidArgumentError("name one file at least")
         links = self._session.configuration.links
         url = links.media_set_service or f"{links.media_service}Set"
-        wanted = msgspec.json.encode({"command": "get", "list": [{"media_sid": sid} for sid in dict.fromkeys(sids)]})
-        headers = {**self._credentials(), "Content-Type": "application/json"}
-        answer = await self._request("POST", url, headers, wanted)
-        try:
-            elements = msgspec.json.decode(answer.content, type=list[_SetElement])
-        except ValueError:
-            raise MediaUrlError("the answer cannot be read") from None
+        wanted = list(dict.fromkeys(sids))
         found: dict[str, str] = {}
-        for element in elements:
-            given = element.media_record.links.content_direct_temporary
-            if element.code != 200 or given is None:
-                raise MediaUrlError(f"{element.media_record.sid} cannot be had ({element.code})")
-            found[element.media_record.sid] = given
+        for first in range(0, len(wanted), IN_A_SET):
+            named = [{"media_sid": sid} for sid in wanted[first : first + IN_A_SET]]
+            headers = {**self._credentials(), "Content-Type": "application/json"}
+            told = await self._read("POST", url, headers, msgspec.json.encode({"command": "get", "list": named}))
+            try:
+                elements = msgspec.json.decode(told, type=list[_SetElement])
+            except ValueError:
+                raise MediaUrlError("the answer cannot be read") from None
+            for element in elements:
+                given = element.media_record.links.content_direct_temporary
+                if element.code != 200 or given is None:
+                    raise MediaUrlError(f"{element.media_record.sid} cannot be had ({element.code})")
+                found[element.media_record.sid] = given
+        for sid in wanted:
+            if sid not in found:
+                raise MediaUrlError(f"no URL for {sid} came")
         return found
 
     async def stream(self, sid: str) -> AsyncIterator[bytes]:
         """Raises ``MediaUrlError``."""
-        import httpx
-
         url = await self.temporary_url(sid)
-        try:
-            async with self._client().stream("GET", url) as answer:
-                if answer.status_code != 200:
-                    raise MediaUrlError(f"{sid} cannot be had ({answer.status_code})")
-                async for piece in answer.aiter_bytes(CHUNK):
-                    yield piece
-        except httpx.HTTPError as error:
-            raise MediaUrlError(f"{sid} did not come whole ({type(error).__name__})") from None
+        async with self._asked("GET", url, what=sid) as answer:
+            async for piece in answer.aiter_bytes(CHUNK):
+                yield piece
 
     async def download(self, media: Media, to: str | os.PathLike[str] | None) -> bytes:
         if to is None:
@@ -269,10 +239,7 @@ class MediaService:
 
     async def fetch(self, url: str, limit: int) -> bytes:
         """What a temporary URL gives, if it is not more than that. Raises ``MediaUrlError``."""
-        answer = await self._get(url, {})
-        if len(answer.content) > limit:
-            raise MediaUrlError(f"more than {limit} bytes")
-        return answer.content
+        return await self._read("GET", url, {}, limit=limit)
 
     async def close(self) -> None:
         """No connection is left."""
@@ -280,25 +247,77 @@ class MediaService:
         if http is not None:
             await http.aclose()
 
-    async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        return await self._request("GET", url, headers)
+    # --- asking
 
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> httpx.Response:
+    async def _read(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, limit: int = MAX_ANSWER
+    ) -> bytes:
+        async with self._asked(method, url, headers, body) as answer:
+            return await _bounded(answer, limit)
+
+    @contextlib.asynccontextmanager
+    async def _asked(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        what: str = "the answer",
+    ) -> AsyncIterator[httpx.Response]:
+        """An answer that is a success, before its body is read; asked for again where another moment may help."""
         import httpx
 
-        for pause in (*PAUSES_S, None):
+        try:
+            answer = await self._answer(method, url, headers or {}, body)
             try:
-                answer = await self._client().request(method, url, headers=headers, content=body)
+                yield answer
+            finally:
+                await answer.aclose()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            self._require_open()
+            raise MediaUrlError(f"{what} did not come whole ({type(error).__name__})") from None
+
+    async def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        import httpx
+
+        for usual in (*PAUSES_S, None):
+            pause = usual
+            try:
+                http = self._client()
+                answer = await http.send(http.build_request(method, url, headers=headers, content=body), stream=True)
+            except httpx.InvalidURL:
+                raise MediaUrlError("the server gave a URL that is none") from None
             except httpx.HTTPError as error:
+                self._require_open()
                 if pause is None:
                     raise MediaUrlError(f"the media service cannot be reached ({type(error).__name__})") from None
             else:
-                if answer.status_code < 400:
+                if answer.status_code == 200:
                     return answer
+                try:
+                    told = await _bounded(answer, MAX_ANSWER)
+                finally:
+                    await answer.aclose()
                 if answer.status_code not in PASSING or pause is None:
-                    raise MediaUrlError(f"{_said(answer)[1]} ({answer.status_code})")
+                    raise MediaUrlError(f"{_said(told)[1]} ({answer.status_code})")
+                pause = max(pause, _wanted_pause(answer))
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    @staticmethod
+    def _url_of(told: bytes, sid: str) -> str:
+        try:
+            url = msgspec.json.decode(told, type=_Record).links.content_direct_temporary
+        except ValueError:
+            url = None
+        if url is None:
+            raise MediaUrlError(f"no URL for {sid} came")
+        return url
+
+    def _require_open(self) -> None:
+        """Raises ``ClientShutDownError`` when that is why something broke off."""
+        self._session.configuration  # noqa: B018 (raises after the end)
 
     def _credentials(self) -> dict[str, str]:
         token = self._token()
@@ -307,7 +326,7 @@ class MediaService:
         return {"X-Twilio-Token": token}
 
     def _client(self) -> httpx.AsyncClient:
-        self._session.configuration  # noqa: B018 (raises after the end)
+        self._require_open()
         if self._http is None:
             import httpx
 
@@ -322,34 +341,29 @@ class MediaService:
         return self._http
 
 
-async def _pieces(file: FileToSend, size: int) -> AsyncIterator[bytes]:
-    sent = 0
-    with contextlib.ExitStack() as stack:
-        source: Any = None
-        if isinstance(file.content, Path):
-            try:
-                source = stack.enter_context(file.content.open("rb"))
-            except OSError as error:
-                raise InvalidArgumentError(f"the file cannot be read: {error.strerror}") from None
-        while sent < size:
-            want = min(CHUNK, size - sent)
-            piece = source.read(want) if source is not None else file.content[sent : sent + want]  # type: ignore[index]
-            if not piece:
-                raise MediaUploadError("the file became shorter while it was sent")
-            yield piece
-            sent += len(piece)
-            if file.progress is not None:
-                file.progress(sent, size)
+async def _bounded(answer: httpx.Response, limit: int) -> bytes:
+    body = bytearray()
+    async for piece in answer.aiter_bytes():
+        body += piece
+        if len(body) > limit:
+            raise MediaUrlError(f"an answer of more than {limit} bytes")
+    return bytes(body)
 
 
-def _said(answer: httpx.Response) -> tuple[int | None, str]:
+def _wanted_pause(answer: httpx.Response) -> float:
+    """How long the server wants to be left alone, in seconds."""
+    wanted = answer.headers.get("Retry-After", "")
+    return min(float(wanted), LONGEST_PAUSE_S) if wanted.isascii() and wanted.isdigit() else 0.0
+
+
+def _said(told: bytes) -> tuple[int | None, str]:
     """Code and message of a refusal."""
     try:
-        body = msgspec.json.decode(answer.content)
+        body = msgspec.json.decode(told)
     except ValueError:
         body = None
-    told: dict[str, Any] = body if isinstance(body, dict) else {}
-    code, message = told.get("code"), told.get("message")
+    known: dict[str, Any] = body if isinstance(body, dict) else {}
+    code, message = known.get("code"), known.get("message")
     return (code if isinstance(code, int) else None), (message if isinstance(message, str) else "refused")
 
 

@@ -24,6 +24,7 @@ import msgspec
 from .attempts import Arrived, Attempts, Later, Offline, Places, Refused, Requests, Uploads
 from .errors import (
     ClientShutDownError,
+    InvalidArgumentError,
     OutboxError,
     OutboxFullError,
     StoreError,
@@ -117,6 +118,7 @@ class Outbox:
         )
         self._place += 1
         message = PendingMessage(self, id, self._place, record, contents)
+        message._progress = tuple(file.progress for file in draft.media)
         size = _size(record)
         if self._bytes + size > MAX_BYTES:
             raise OutboxFullError(f"more than {MAX_BYTES} bytes would be waiting")
@@ -364,11 +366,13 @@ class Outbox:
 
 def _files_of(draft: MessageDraft) -> tuple[tuple[PendingFile, ...], list[bytes]]:
     """What a draft's files are, and the bytes of those that are bytes, in the same order."""
+    if not all(file.can_wait for file in draft.media):
+        raise InvalidArgumentError("what waits in the outbox is bytes or a Path, not an open file or a stream")
     files = tuple(
         PendingFile(
             content_type=file.type,
             filename=file.name,
-            size=file.size(),
+            size=file.size() or 0,
             path=str(file.content.absolute()) if isinstance(file.content, Path) else None,
         )
         for file in draft.media

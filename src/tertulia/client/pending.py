@@ -15,6 +15,7 @@ from .errors import ConversationsError, OutboxError, UpdateTimeoutError, api_err
 from .store import OutboxRow
 
 if TYPE_CHECKING:
+    from .files import Progress
     from .model.conversation import Conversation
     from .model.message import Message
 
@@ -122,6 +123,7 @@ class PendingMessage:
         "_is_kept",
         "_message",
         "_owner",
+        "_progress",
         "_record",
         "_waiter",
         "id",
@@ -140,6 +142,8 @@ class PendingMessage:
         self._owner = owner
         self._record = record
         self._files = files
+        self._progress: Sequence[Progress | None] = ()
+        """Who is told how far each file is; nobody of a message that has come through a restart."""
         self._is_kept = False
         self._message: Message | None = None
         self._error: BaseException | None = record.refusal.error() if record.refusal is not None else None

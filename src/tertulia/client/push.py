@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHANNELS: Final = {"fcm": "3", "apn": "4"}
+CHANNELS: Final = {"fcm": "3", "apn": "4", "webpush": "3"}
 """What a device can be registered for, and the version of the payloads it understands."""
+MESSAGE_TYPES: Final = PushConfig(channel="fcm", device_token="").message_types
+"""What is asked for without a configuration."""
+NOTHING: Final = PushRecord(device_token="", registration_id="", message_types=(), registered_at=0)
 RENEW_S: Final = 30 * 86_400.0
 """Registrations live a year without use; one of this age is made again at the next start."""
 CLEAN_S: Final = 86_400.0
@@ -120,16 +123,20 @@ def _number(value: Any) -> int | None:
 class PushRegistrar:
     """The registrations of one client's device.
 
-    What is registered already, as the store says, is not registered again, unless it is a month old or wants other
-    notifications. A new device token takes the place of the old. Failures in the background are tried again, 2 s to 2
-    min apart, for as long as the client lives.
+    What is registered already, as the store says, is not registered again, unless it is a month old, wants other
+    notifications, or the device was registered for another user since. A new device token takes the place of the old.
+    Failures in the background are tried again, 2 s to 2 min apart, for as long as the client lives and nothing else
+    is wanted.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._store: PushStore = MemoryPushStore()
-        self._message_types = PushConfig(channel="fcm", device_token="").message_types
+        self._config: PushConfig | None = None
         self._lock = asyncio.Lock()
+        """Held while the server is asked, so that nothing is given up that it may have done."""
+        self._wish: tuple[str, str] | None = None
+        """The channel and the device token that are registered in the background."""
         self._background: asyncio.Task[None] | None = None
 
     def begin(self, config: PushConfig) -> None:
@@ -137,49 +144,33 @@ class PushRegistrar:
         _check(config.channel, config.device_token)
         if config.store is not None:
             self._store = config.store
-        self._message_types = config.message_types
-        self._background = self._session.spawn(self._keep_trying(config.channel, config.device_token))
+        self._config = config
+        self._want(config.channel, config.device_token)
+
+    def on_device_token(self, device_token: str) -> None:
+        """The device has another token now, which takes the old one's place, in the background.
+
+        Raises ``InvalidArgumentError`` without ``ClientConfig.push``, which tells the channel.
+        """
+        if self._config is None:
+            raise InvalidArgumentError("configure the client with push=PushConfig(...), or use register_push()")
+        _check(self._config.channel, device_token)
+        self._want(self._config.channel, device_token)
 
     async def register(self, channel: str, device_token: str) -> None:
         """The device is registered when this returns. Raises ``PushRegistrationError``."""
         _check(channel, device_token)
         async with self._lock:
-            known = self._store.load(self._name(channel))
-            if known is not None and self._is_good(known, device_token):
-                return
-            if known is not None and known.device_token != device_token:
-                await self._remove_registration(known.registration_id)
-                self._store.clear(self._name(channel))
-            body: dict[str, object] = {
-                "endpoint_platform": f"Python {platform.python_version()}",
-                "channel_type": channel,
-                "version": CHANNELS[channel],
-                "message_types": list(self._message_types),
-                "data": {"registration_id": device_token},
-            }
-            try:
-                answer = await self._session.calls.post(self._url(), body, _Registered)
-            except ClientShutDownError:
-                raise
-            except ConversationsError as error:
-                raise PushRegistrationError("the device could not be registered") from error
-            now = self._session.config.clock()
-            record = PushRecord(
-                device_token=device_token,
-                registration_id=answer.id,
-                message_types=self._message_types,
-                registered_at=now,
-                cleaned_at=0 if known is None else known.cleaned_at,
-            )
-            self._store.save(self._name(channel), record)
+            self._want_no_more(channel)
+            await self._register(channel, device_token)
 
     async def unregister(self, channel: str, device_token: str | None = None) -> None:
         """Takes back what was registered here, and the device token if one is given."""
         async with self._lock:
+            self._want_no_more(channel, device_token)
             known = self._store.load(self._name(channel))
-            if known is not None and device_token in (None, known.device_token):
-                await self._remove_registration(known.registration_id)
-                self._store.clear(self._name(channel))
+            if known is not None and known.device_token and device_token in (None, known.device_token):
+                await self._take_back(channel, known)
                 return
         if device_token is not None:
             await self.remove(channel, device_token)
@@ -187,38 +178,25 @@ class PushRegistrar:
     async def remove(self, channel: str, device_token: str) -> None:
         """Forgets a device by its token; nothing happens when it is not known. Raises ``PushRegistrationError``."""
         _check(channel, device_token)
-        try:
-            await self._session.calls.delete(self._url(), {"binding_type": channel, "address": device_token})
-        except NotFoundError:
-            return
-        except ClientShutDownError:
-            raise
-        except ConversationsError as error:
-            raise PushRegistrationError("the device could not be unregistered") from error
+        async with self._lock:
+            self._want_no_more(channel, device_token)
+            known = self._store.load(self._name(channel))
+            await self._delete("", {"binding_type": channel, "address": device_token})
+            if known is not None and known.device_token == device_token:
+                self._forget(channel, known)
 
     async def cleanup(self, channel: str, device_token: str) -> bool:
         """Forgets a device that is not to ring any more; asks at most once a day, and says whether it has."""
         name, now = self._name(channel), self._session.config.clock()
         known = self._store.load(name)
-        if known is not None and now - known.cleaned_at < CLEAN_S:
+        if known is not None and 0 <= now - known.cleaned_at < CLEAN_S:
             return False
         await self.remove(channel, device_token)
-        record = known or PushRecord(device_token="", registration_id="", message_types=(), registered_at=0)
-        gone = known is not None and known.device_token == device_token
-        self._store.save(
-            name,
-            msgspec.structs.replace(
-                record,
-                cleaned_at=now,
-                device_token="" if gone else record.device_token,
-                registration_id="" if gone else record.registration_id,
-            ),
-        )
+        self._store.save(name, msgspec.structs.replace(self._store.load(name) or NOTHING, cleaned_at=now))
         return True
 
     async def logout(self) -> None:
         """Nothing that was registered here stays."""
-        await self._stop()
         for channel in CHANNELS:
             # That it could not be told is no reason to stay logged in: the next user's registration takes the device.
             with contextlib.suppress(PushRegistrationError):
@@ -226,19 +204,34 @@ class PushRegistrar:
 
     async def close(self) -> None:
         """Nothing is tried any more."""
-        await self._stop()
-
-    async def _stop(self) -> None:
-        task, self._background = self._background, None
+        task, self._background, self._wish = self._background, None, None
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _keep_trying(self, channel: str, device_token: str) -> None:
+    # --- what is wanted
+
+    def _want(self, channel: str, device_token: str) -> None:
+        before, self._wish = self._background, (channel, device_token)
+        self._background = self._session.spawn(self._keep_trying(before, channel, device_token))
+
+    def _want_no_more(self, channel: str, device_token: str | None = None) -> None:
+        """What is tried in the background gives up, if it is about this. Only with the lock: nothing is under way."""
+        if self._wish is not None and self._background is not None:
+            wished_channel, wished_token = self._wish
+            if wished_channel == channel and device_token in (None, wished_token):
+                self._background.cancel()
+                self._background = self._wish = None
+
+    async def _keep_trying(self, before: asyncio.Task[None] | None, channel: str, device_token: str) -> None:
+        if before is not None and not before.done():
+            async with self._lock:
+                before.cancel()
         pause = FIRST_PAUSE_S
         while True:
             try:
-                await self.register(channel, device_token)
+                async with self._lock:
+                    await self._register(channel, device_token)
             except PushRegistrationError as error:
                 log.warning("client.push_not_registered", extra={"error": type(error.__cause__).__name__})
             else:
@@ -246,28 +239,100 @@ class PushRegistrar:
             await asyncio.sleep(pause * (0.8 + 0.4 * random.random()))  # noqa: S311 (spreads load, guards nothing)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    async def _remove_registration(self, registration_id: str) -> None:
-        if not registration_id:
+    # --- what is asked
+
+    async def _register(self, channel: str, device_token: str) -> None:
+        name, now = self._name(channel), self._session.config.clock()
+        known = self._store.load(name)
+        if known is not None and self._is_good(channel, known, device_token):
             return
+        if known is not None and known.device_token not in ("", device_token):
+            known = await self._take_back(channel, known)
+        if known is None or known.device_token != device_token:
+            # Written down first: when the answer is lost, it is still known what there may be to take back.
+            known = msgspec.structs.replace(known or NOTHING, device_token=device_token)
+            self._store.save(name, known)
+        body: dict[str, object] = {
+            "endpoint_platform": f"Python {platform.python_version()}",
+            "channel_type": channel,
+            "version": CHANNELS[channel],
+            "message_types": list(self._message_types),
+            "data": {"registration_id": device_token},
+        }
         try:
-            await self._session.calls.delete(self._url(f"/{registration_id}"))
+            answer = await self._session.calls.post(self._url(), body, _Registered)
+        except ClientShutDownError:
+            raise
+        except ConversationsError as error:
+            raise PushRegistrationError("the device could not be registered") from error
+        made = PushRecord(
+            device_token=device_token,
+            registration_id=answer.id,
+            message_types=self._message_types,
+            registered_at=now,
+            cleaned_at=known.cleaned_at,
+        )
+        self._store.save(name, made)
+        self._store.save(self._device(channel, device_token), made)
+
+    async def _take_back(self, channel: str, known: PushRecord) -> PushRecord | None:
+        """What is recorded is registered no more; what is left of the record."""
+        if known.registration_id:
+            await self._delete(f"/{known.registration_id}")
+        else:
+            await self._delete("", {"binding_type": channel, "address": known.device_token})
+        return self._forget(channel, known)
+
+    async def _delete(self, path: str, body: Mapping[str, object] | None = None) -> None:
+        try:
+            await self._session.calls.delete(self._url(path), body)
         except NotFoundError:
             return
         except ClientShutDownError:
             raise
         except ConversationsError as error:
-            raise PushRegistrationError("the old registration could not be taken back") from error
+            raise PushRegistrationError("the device could not be unregistered") from error
 
-    def _is_good(self, known: PushRecord, device_token: str) -> bool:
+    # --- what is remembered
+
+    def _forget(self, channel: str, known: PushRecord) -> PushRecord | None:
+        """Nothing is registered; only when it was cleaned up is still known."""
+        device = self._device(channel, known.device_token)
+        last = self._store.load(device)
+        if last is not None and last.registration_id == known.registration_id:
+            self._store.clear(device)
+        if not known.cleaned_at:
+            self._store.clear(self._name(channel))
+            return None
+        left = msgspec.structs.replace(NOTHING, cleaned_at=known.cleaned_at)
+        self._store.save(self._name(channel), left)
+        return left
+
+    def _is_good(self, channel: str, known: PushRecord, device_token: str) -> bool:
         age = self._session.config.clock() - known.registered_at
-        return known.device_token == device_token and known.message_types == self._message_types and 0 <= age < RENEW_S
+        if known.device_token != device_token or known.message_types != self._message_types or not 0 <= age < RENEW_S:
+            return False
+        # A device belongs to whom it was registered for last (semantics 7.2).
+        last = self._store.load(self._device(channel, device_token))
+        return last is not None and bool(known.registration_id) and last.registration_id == known.registration_id
+
+    @property
+    def _message_types(self) -> tuple[str, ...]:
+        return MESSAGE_TYPES if self._config is None else self._config.message_types
 
     def _url(self, path: str = "") -> str:
         return f"{self._session.base_url}/v1/registrations{path}?productId=ip_messaging"
 
     def _name(self, channel: str) -> str:
-        text = f"{self._session.base_url}\n{self._session.identity}\n{channel}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return _hashed(self._session.base_url, self._session.identity, channel)
+
+    def _device(self, channel: str, device_token: str) -> str:
+        """The name of the last registration of a device, whoever made it."""
+        return _hashed(self._session.base_url, channel, device_token, "device")
+
+
+def _hashed(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _check(channel: str, device_token: str) -> None:

@@ -88,9 +88,9 @@ class Receipts:
             page = await self._session.calls.get(url, _Receipts, params)
             for receipt in page.delivery_receipts:
                 yield receipt
-            token = page.meta.next_token
-            if not token:
+            if not page.meta.next_token or page.meta.next_token == token:
                 return
+            token = page.meta.next_token
 
     async def channel_metadata(self, conversation_sid: str, message_sid: str) -> ChannelMetadata | None:
         """What the channel told; None when it told nothing."""
@@ -103,6 +103,8 @@ class Receipts:
                     raise
                 told = None
             _keep(self._metadata, message_sid, told, METADATA_KEPT)
+            return told
+        self._metadata.move_to_end(message_sid)
         return self._metadata[message_sid]
 
     async def recipients(self, conversation_sid: str, message_sid: str) -> list[RecipientDescriptor]:
@@ -111,9 +113,10 @@ class Receipts:
             url = self._session.conversation_url(conversation_sid, "MessageRecipients")
             page = await self._session.calls.get(url, _Recipients, {"MessageSid": message_sid})
             found = [_recipient(told) for told in page.message_recipients]
-            if not found:
-                return []
-            _keep(self._recipients, message_sid, found, RECIPIENTS_KEPT)
+            if found:
+                _keep(self._recipients, message_sid, found, RECIPIENTS_KEPT)
+            return list(found)
+        self._recipients.move_to_end(message_sid)
         return list(self._recipients[message_sid])
 
     async def all_recipients(self, conversation_sid: str, page_size: int = 50) -> AsyncIterator[RecipientDescriptor]:
@@ -124,7 +127,7 @@ class Receipts:
             page = await self._session.calls.get(url, _Recipients, params)
             for told in page.message_recipients:
                 yield _recipient(told)
-            if not page.meta.next_token:
+            if not page.meta.next_token or page.meta.next_token == params.get("PageToken"):
                 return
             params = {"PageSize": str(page_size), "PageToken": page.meta.next_token}
 
@@ -144,6 +147,7 @@ def _recipient(told: dict[str, Any]) -> RecipientDescriptor:
 
 
 def _keep(kept: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:
+    """Those that nobody has asked for the longest go first."""
     kept[key] = value
     while len(kept) > most:
         kept.popitem(last=False)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from .errors import ClientShutDownError, ConversationsError, TokenError
 from .states import TokenReason
-
-LONGEST_PAUSE_S: Final = 120.0
 
 
 class Renewal:
@@ -24,11 +21,16 @@ class Renewal:
         update: Callable[[str], Awaitable[None]],
         renewed: Callable[[], None],
         goes_on: Callable[[ConversationsError, int], bool],
+        *,
+        pause_min: float,
+        pause_max: float,
     ) -> None:
         self._token = token
         self._update = update
         self._renewed = renewed
         self._goes_on = goes_on
+        self._pause_min = pause_min
+        self._pause_max = pause_max
         self._task: asyncio.Task[None] | None = None
         self._reason = TokenReason.ABOUT_TO_EXPIRE
         self._hurry = asyncio.Event()
@@ -63,7 +65,7 @@ class Renewal:
                 # What was needed before this attempt ended, it has not brought.
                 self._hurry.clear()
                 if attempt > 1:
-                    await self._pause(min(2.0**attempt, LONGEST_PAUSE_S))
+                    await self._pause(min(self._pause_min * 2.0 ** min(attempt, 30), self._pause_max))
             else:
                 self._renewed()
                 return

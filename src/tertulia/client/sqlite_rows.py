@@ -21,6 +21,7 @@ SAVE_OBJECT: Final = (
     " sid = excluded.sid, items_url = excluded.items_url, last_event_id = excluded.last_event_id,"
     " data = excluded.data, at = excluded.at, seen_at = excluded.seen_at"
 )
+SEE_OBJECT: Final = "UPDATE objects SET seen_at = ? WHERE scope = ? AND name = ?"
 SAVE_ITEM: Final = (
     "INSERT OR REPLACE INTO items (object, key, number, data, at)"
     " SELECT id, ?, ?, ?, ? FROM objects WHERE scope = ? AND name = ?"

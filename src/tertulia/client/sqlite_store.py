@@ -129,6 +129,9 @@ class SqliteStore:
             self._clock(),
         )
 
+    def seen(self, name: str) -> None:
+        self._do(name, sqlite_rows.SEE_OBJECT, self._clock(), self._scope, name)
+
     def save_item(self, name: str, item: StoredItem) -> None:
         self._do(name, sqlite_rows.SAVE_ITEM, item.key, item.number, item.data, item.at, self._scope, name)
         if isinstance(item.key, int):

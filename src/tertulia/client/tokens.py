@@ -34,6 +34,7 @@ PROVIDER_S: Final = 60.0
 """For one answer of the application's function."""
 ATTEMPTS: Final = 5
 """How often it is asked before a need counts as not met."""
+LONGEST_PAUSE_S: Final = 30.0
 SHORT_PATIENCE_S: Final = 5.0
 """How long a fresh token is waited for while the old one still works."""
 WARNED_S: Final = 180.0
@@ -118,6 +119,7 @@ class TokenKeeper:
         self._clock = config.clock
         self._whose = config.identity
         self._min_ttl_s = config.min_token_life
+        self._first_pause_s = config.reconnect_min
         self._token: str | None = None
         self._previous: str | None = None
         self._fetching: asyncio.Task[str] | None = None
@@ -227,7 +229,7 @@ class TokenKeeper:
 
     async def _ask(self, reason: TokenReason) -> str:
         assert self._provider is not None
-        attempt, pause = 1, 1.0
+        attempt, pause = 1, self._first_pause_s
         while True:
             try:
                 async with asyncio.timeout(PROVIDER_S):
@@ -242,7 +244,7 @@ class TokenKeeper:
                 return token
             attempt += 1
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 30.0)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
 
     def _accept(self, token: str) -> None:
         check_life(_text(token), self._clock(), self._min_ttl_s)

@@ -38,7 +38,7 @@ from tertulia.client.events import (
 )
 from tertulia.client.pending import PendingMessage
 
-from . import deeds, names, reading
+from . import deeds, names, reading, times
 from .bars import NewsBar, NoticeBar, SplitBar
 from .commands import NotUnderstood, Say, Wish, understood
 from .composer import Composer
@@ -96,6 +96,8 @@ class ChatApp(App[None]):
         self._connectivity = Connectivity()
         self._news = 0
         self._redraw: Timer | None = None
+        self._redraw_took_s = 0.0
+        self._day = times.day(self._now())
         self._typed_at = 0.0
         self._is_loading = False
         self._reported: tuple[str, int] | None = None
@@ -223,10 +225,16 @@ class ChatApp(App[None]):
     def _changed(self) -> None:
         """Something is different; it is shown soon, with what else comes until then."""
         if self._redraw is None:
-            self._redraw = self.set_timer(REDRAW_S, self._show_all)
+            # With thousands of conversations showing takes its time, and keys have to come through in between.
+            self._redraw = self.set_timer(max(REDRAW_S, 3 * self._redraw_took_s), self._show_all)
 
     def _show_all(self) -> None:
         self._redraw = None
+        began = time.monotonic()
+        self._show_known()
+        self._redraw_took_s = time.monotonic() - began
+
+    def _show_known(self) -> None:
         if not self._is_ready:
             return
         if self._first is not None:
@@ -258,6 +266,9 @@ class ChatApp(App[None]):
     def _each_second(self) -> None:
         if not self._connectivity.is_connected:
             self._show_top()
+        if (today := times.day(self._now())) != self._day:
+            self._day = today
+            self._changed()
 
     def _show_title(self) -> None:
         title = self.query_one("#title", SplitBar)

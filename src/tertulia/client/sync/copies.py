@@ -6,14 +6,18 @@ changes, the follower is told each state at most once, and in order.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from .shapes import EventShape, ItemShape
 
 Key = str | int
+NEVER: Final = -2
+"""Before every event."""
 
 
 class Kind(StrEnum):
@@ -49,15 +53,18 @@ class Copy:
 
     __slots__ = (
         "_ahead",
-        "_removed",
+        "_content",
+        "_heard",
+        "_reads",
         "follower",
+        "is_doubtful",
         "is_established",
+        "is_whole",
         "items_url",
         "kind",
         "last_event_id",
         "name",
         "numbers",
-        "reading",
         "sid",
     )
 
@@ -74,53 +81,85 @@ class Copy:
         self.numbers: dict[Key, int] = {}
         """The last event of each known item."""
         self.is_established = False
-        self.reading = 0
-        """How many reads are under way."""
-        self._removed: dict[Key, int] | None = None
-        self._ahead: dict[Key, int] | None = None
+        """Its events come as they happen."""
+        self.is_doubtful = False
+        """The server has lost what was known of it: it is to be read again."""
+        self.is_whole = False
+        """All items of a map are known, as of some event up to the last."""
+        self._content = NEVER
+        """The last event of a document's content."""
+        self._reads = 0
+        self._heard: dict[Key, ItemShape | int] | None = None
+        """What events have told of items while reads were under way: the item, or the event of its removal."""
+        self._ahead: dict[Key, ItemShape] | None = None
+        """Items that were read in a later state than events have told of."""
 
     def __repr__(self) -> str:
         return f"<Copy {self.kind} {self.sid} at {self.last_event_id}>"
 
-    def load(self, item: ItemShape) -> bool:
-        """An item was read; whether it was news. What a read brings late does not undo what events have told."""
-        key = self._key(item.key, item.index)
-        if key is None:
+    # --- what is read
+
+    def load_document(self, data: msgspec.Raw, number: int, at: str) -> bool:
+        """A document's content was read, as of this event; whether it was news."""
+        if number <= self._content:
             return False
-        number, known = item.last_event_id, self.numbers.get(key)
-        if known is not None and known >= number:
-            return False
-        if self._removed is not None and self._removed.get(key, -1) > number:
-            return False
-        self.numbers[key] = number
-        if number > self.last_event_id:
-            # Its event is still on the way, and will say whether it is new.
-            if self._ahead is None:
-                self._ahead = {}
-            self._ahead[key] = number
-        self.follower.item_changed(key, item.data, item.date_updated, How.LOADED)
+        self._content = number
+        self.follower.document_changed(data, at)
         return True
 
-    def began_reading(self) -> None:
-        self.reading += 1
+    def load(self, item: ItemShape) -> tuple[ItemShape | None, bool]:
+        """An item was read: what it is by now (None when it is no more), and whether it was news.
 
-    def ended_reading(self) -> None:
-        self.reading -= 1
-        if not self.reading:
-            self._removed = None
+        What a read brings late does not undo what events have told meanwhile.
+        """
+        key = self.key_of(item)
+        if key is None:
+            return None, False
+        heard = self._heard.get(key) if self._heard else None
+        is_late = heard is not None and item.last_event_id < (heard if isinstance(heard, int) else heard.last_event_id)
+        if is_late:
+            if not isinstance(heard, ItemShape):
+                return None, False
+            item = heard
+        number, known = item.last_event_id, self.numbers.get(key)
+        if known is not None and known >= number:
+            return item, False
+        self.numbers[key] = number
+        if number > self.last_event_id and not is_late:
+            # Its event is still on the way, and will say whether it is new. A copy, or the whole page stays with it.
+            if self._ahead is None:
+                self._ahead = {}
+            self._ahead[key] = msgspec.structs.replace(item, data=item.data.copy())
+        self.follower.item_changed(key, item.data, item.date_updated, How.LOADED)
+        return item, True
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Inside, items are asked for and loaded; what events tell meanwhile wins over older answers."""
+        self._reads += 1
+        try:
+            yield
+        finally:
+            self._reads -= 1
+            if not self._reads:
+                self._heard = None
+
+    def forget(self, key: Key) -> None:
+        """The follower has let this item go: a read tells it anew."""
+        self.numbers.pop(key, None)
+
+    # --- what happens
 
     def apply(self, event_type: str, event: EventShape, *, replayed: bool) -> bool:
-        """An event came; whether it changed anything. Replayed ones count before all is established (realtime 9.6)."""
+        """An event came; whether it was news. Replayed ones count before all is established (realtime 9.6)."""
         number = event.id
-        # A document's content is replaced whole, so what is not newer says nothing.
-        is_news = number > self.last_event_id
+        if number <= self.last_event_id or not event_type.startswith(self.kind):
+            return False
         if replayed or self.is_established:
-            self.last_event_id = max(self.last_event_id, number)
+            self.last_event_id = number
         match event_type:
             case "document_updated":
-                if is_news:
-                    self.follower.document_changed(event.document_data, event.date_created)
-                return is_news
+                return self.load_document(event.document_data, number, event.date_created)
             case "map_item_added" | "list_item_added":
                 return self._changed(event, How.ADDED)
             case "map_item_updated" | "list_item_updated":
@@ -129,41 +168,80 @@ class Copy:
                 return self._was_removed(event)
         return False
 
+    def went_live(self, last_event_id: int | None) -> None:
+        """Everything up to this event has come, and what happens from now on will."""
+        self.is_established = True
+        if last_event_id is not None:
+            self.last_event_id = max(self.last_event_id, last_event_id)
+        if self._ahead is not None:
+            later = {key: item for key, item in self._ahead.items() if item.last_event_id > self.last_event_id}
+            self._ahead = later or None
+
+    def fall_back(self, last_event_id: int) -> None:
+        """The server knows no more than this: it has lost what came after, and counts on from there.
+
+        What is known of the time that was lost counts as unknown; read it again (``doubtful``).
+        """
+        self.last_event_id = last_event_id
+        self.is_doubtful = True
+        self._content = NEVER
+        self._ahead = self._heard = None
+        for key, number in self.numbers.items():
+            if number > last_event_id:
+                self.numbers[key] = NEVER
+
+    def doubtful(self) -> list[Key]:
+        """Items that were not read again since their state was lost."""
+        return [key for key, number in self.numbers.items() if number == NEVER]
+
+    def gone(self, key: Key) -> None:
+        """An item that is known turned out to be no more."""
+        if self.numbers.pop(key, None) is not None:
+            self.follower.item_removed(key)
+
     def _changed(self, event: EventShape, how: How) -> bool:
-        key = self._key(event.item_key, event.item_index)
+        key = self.key_of(event)
         if key is None:
             return False
         number, known = event.id, self.numbers.get(key)
-        ahead = self._ahead.pop(key, None) if self._ahead else None
+        item = ItemShape(event.item_data, number, event.date_created, event.item_key, event.item_index)
+        self._hear(key, item)
+        ahead = self._ahead.get(key) if self._ahead else None
+        if ahead is not None and self._ahead is not None and ahead.last_event_id <= number:
+            del self._ahead[key]
         if known is not None and known >= number:
             if ahead is None or how is not How.ADDED:
                 return False
-        elif known is not None and ahead is None:
-            how = How.UPDATED  # an addition of what is known
-        self.numbers[key] = max(number, known if known is not None else number)
-        if known is not None and known > number:
-            # Read in a later state than this event's: it is new, but not as this event has it.
-            self._ahead = {**(self._ahead or {}), key: known}
-            return False
-        self.follower.item_changed(key, event.item_data, event.date_created, how)
+            # It was read before it was told that it is new, perhaps in a later state than this event's.
+            item = ahead
+        else:
+            if known is not None and ahead is None:
+                how = How.UPDATED  # an addition of what is known
+            self.numbers[key] = number
+        self.follower.item_changed(key, item.data, item.date_updated, how)
         return True
 
     def _was_removed(self, event: EventShape) -> bool:
-        key = self._key(event.item_key, event.item_index)
+        key = self.key_of(event)
         if key is None:
             return False
+        self._hear(key, event.id)
         known = self.numbers.get(key)
-        if known is not None and known > event.id:
-            return False  # it has come again since
+        was_read_again = self._ahead is not None and self._ahead.pop(key, None) is not None
+        if known is not None and known > event.id and not was_read_again:
+            return False  # that it has come again was told
         self.numbers.pop(key, None)
-        if self._ahead is not None:
-            self._ahead.pop(key, None)
-        if self.reading:
-            if self._removed is None:
-                self._removed = {}
-            self._removed[key] = event.id
         self.follower.item_removed(key)
         return True
 
-    def _key(self, key: str | None, index: int | None) -> Key | None:
-        return index if self.kind is Kind.LIST else key
+    def _hear(self, key: Key, told: ItemShape | int) -> None:
+        if self._reads:
+            if self._heard is None:
+                self._heard = {}
+            self._heard[key] = told
+
+    def key_of(self, item: ItemShape | EventShape) -> Key | None:
+        """What an item, or the item of an event, is called; None when it is none of this kind of object."""
+        if isinstance(item, ItemShape):
+            return item.index if self.kind is Kind.LIST else item.key
+        return item.item_index if self.kind is Kind.LIST else item.item_key

@@ -5,51 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tertulia.client.connection import ClientRequest
-from tertulia.client.errors import (
-    ClientShutDownError,
-    ConversationsError,
-    ForbiddenError,
-    NotFoundError,
-    SyncObjectError,
-)
+from tertulia.client.errors import ClientShutDownError, ConversationsError, SyncObjectError
 from tertulia.wire.sync import REPLAY_EVENT
 
 from .copies import Copy, Follower, Key, Kind
-from .kept import StoredItem, StoredObject, SyncStore
-from .shapes import NOTHING, Accepted, EventShape, ItemsAnswer, ItemShape, Root, decode_notice
-from .subscriptions import Batch, Subscriptions
+from .keeping import Keeper
+from .kept import SyncStore
+from .reading import Item, ItemsPage, Order, Reading
+from .shapes import NOTHING, EventShape, ItemShape, decode_notice
+from .speaking import Speaker
+from .subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from tertulia.client.calls import Calls
 
 log = logging.getLogger(__name__)
 
-Order = Literal["asc", "desc"]
-PATHS: Final = {Kind.DOCUMENT: "Documents", Kind.MAP: "Maps", Kind.LIST: "Lists"}
-JSON: Final = "application/json"
-
-
-class Item(msgspec.Struct, frozen=True):
-    """An item that was read."""
-
-    key: Key
-    data: msgspec.Raw
-    number: int
-    at: str
-
-
-class ItemsPage(msgspec.Struct, frozen=True):
-    """Items in the order that was asked for, and whether that was the first or last of them."""
-
-    items: list[Item]
-    is_first: bool
-    is_last: bool
+READ_AGAIN_AFTER_S: Final = 5.0
+"""Between attempts to read what a server has lost."""
 
 
 class Following:
@@ -58,21 +37,40 @@ class Following:
     def __init__(
         self, calls: Calls, store: SyncStore | None, spawn: Callable[[Coroutine[Any, Any, None]], object]
     ) -> None:
-        self.sync_url = ""
-        """What the paths of Sync are appended to."""
-        self.store = store
-        self._calls = calls
         self._spawn = spawn
         self._by_sid: dict[str, Copy] = {}
         self._by_name: dict[str, Copy] = {}
         self._opening: dict[str, tuple[Follower, asyncio.Future[Copy]]] = {}
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        """Who waits for what becomes of an object, by its SID."""
+        self._doubtful: deque[Copy] = deque()
+        self._reads_again = False
+        self._keeper = Keeper(store)
+        self._reading = Reading(calls, self._keeper, self._is_open)
         self._subscriptions = Subscriptions(int(time.time() * 1000))
-        self._news = asyncio.Event()
-        self._is_pumping = False
+        self._speaker = Speaker(calls, self._subscriptions, spawn)
         self._is_stopped = False
 
     def __len__(self) -> int:
         return len(self._by_sid)
+
+    @property
+    def sync_url(self) -> str:
+        """What the paths of Sync are appended to."""
+        return self._reading.sync_url
+
+    @sync_url.setter
+    def sync_url(self, url: str) -> None:
+        self._reading.sync_url = self._speaker.sync_url = url.rstrip("/")
+
+    @property
+    def store(self) -> SyncStore | None:
+        """What keeps the copies between two runs."""
+        return self._keeper.store
+
+    @store.setter
+    def store(self, store: SyncStore | None) -> None:
+        self._keeper.store = store
 
     # --- opening
 
@@ -83,18 +81,25 @@ class Following:
         follower gives the same copy. Raises ``SyncObjectError`` when it does not exist or may not be seen, or is
         followed by somebody else.
         """
-        if self._is_stopped:
-            raise ClientShutDownError
-        known = self._by_name.get(name)
-        if known is not None:
-            if known.follower is follower:
-                return known
-            raise SyncObjectError("the object is followed already")
-        opening = self._opening.get(name)
-        if opening is not None:
-            if opening[0] is follower:
-                return await asyncio.shield(opening[1])
-            raise SyncObjectError("the object is being opened already")
+        while True:
+            if self._is_stopped:
+                raise ClientShutDownError
+            known = self._by_name.get(name)
+            if known is not None:
+                if known.follower is follower:
+                    return known
+                raise SyncObjectError("the object is followed already")
+            opening = self._opening.get(name)
+            if opening is None:
+                return await self._open(name, kind, follower, include_items)
+            if opening[0] is not follower:
+                raise SyncObjectError("the object is being opened already")
+            await asyncio.wait((opening[1],))
+            # Who was cancelled opens it for nobody; then it is the turn of this one.
+            if not opening[1].cancelled():
+                return opening[1].result()
+
+    async def _open(self, name: str, kind: Kind, follower: Follower, include_items: bool) -> Copy:
         future: asyncio.Future[Copy] = asyncio.get_running_loop().create_future()
         self._opening[name] = (follower, future)
         try:
@@ -115,155 +120,164 @@ class Following:
             del self._opening[name]
 
     async def _from_server(self, name: str, kind: Kind, follower: Follower, include_items: bool) -> Copy:
-        from tertulia.client.calls import segment
-
-        url = f"{self.sync_url}/v3/{PATHS[kind]}/{segment(name)}"
-        try:
-            root = await self._calls.get(url, Root, {"Include": "items"} if include_items else {})
-        except (NotFoundError, ForbiddenError) as error:
-            raise SyncObjectError(f"there is no such {kind}, or it may not be seen") from error
+        root = await self._reading.root(name, kind, include_items=include_items)
         if self._is_stopped:
             raise ClientShutDownError
         copy = Copy(name, kind, root.sid, root.last_event_id, root.links.items, follower)
-        self._keep(copy, root.data, root.date_updated)
+        self._require_single(copy)
         if kind is Kind.DOCUMENT:
-            follower.document_changed(root.data, root.date_updated)
+            try:
+                copy.load_document(root.data, root.last_event_id, root.date_updated)
+            except msgspec.MsgspecError as error:
+                raise SyncObjectError(f"the document cannot be read: {error}") from None
+        self._keeper.opened(copy, root.data, root.date_updated)
         for item in root.items or ():
-            self._load(copy, item)
+            self._reading.load(copy, item)
+        if include_items:
+            self._is_known(copy)
         self._follow(copy)
         return copy
 
     def _from_store(self, name: str, kind: Kind, follower: Follower) -> Copy | None:
-        found = None if self.store is None else self.store.load(name)
-        if found is None or found[0].kind is not kind:
+        found = self._keeper.load(name, kind)
+        if found is None:
             return None
         stored, items = found
         copy = Copy(name, kind, stored.sid, stored.last_event_id, stored.items_url, follower)
-        if kind is Kind.DOCUMENT:
-            follower.document_changed(msgspec.Raw(stored.data or NOTHING), stored.at)
-        for item in items:
-            key, index = (None, int(item.key)) if kind is Kind.LIST else (str(item.key), None)
-            copy.load(ItemShape(msgspec.Raw(item.data), item.number, item.at, key, index))
+        self._require_single(copy)
+        try:
+            if kind is Kind.DOCUMENT:
+                copy.load_document(msgspec.Raw(stored.data or NOTHING), stored.last_event_id, stored.at)
+            for item in items:
+                key, index = (None, int(item.key)) if kind is Kind.LIST else (str(item.key), None)
+                copy.load(ItemShape(msgspec.Raw(item.data), item.number, item.at, key, index))
+        except msgspec.MsgspecError as error:
+            # What another version has kept is read anew.
+            log.warning("sync.kept_not_readable", extra={"object": stored.sid, "why": str(error)})
+            self._keeper.forget(copy)
+            return None
+        copy.is_whole = True
         self._follow(copy)
         return copy
 
+    def _is_known(self, copy: Copy) -> None:
+        copy.is_whole = True
+        self._keeper.whole(copy)
+
+    def _require_single(self, copy: Copy) -> None:
+        if copy.sid in self._by_sid:
+            raise SyncObjectError("the object is followed already, by another name")
+
     def _follow(self, copy: Copy) -> None:
         self._by_name[copy.name] = self._by_sid[copy.sid] = copy
-        self._subscriptions.follow(copy, self._now())
-        self._pump_on()
+        self._subscriptions.follow(copy, _now())
+        self._speaker.go_on()
 
     def close(self, copy: Copy) -> None:
         """Follow it no more; nothing is told of it any more."""
-        if self._by_sid.get(copy.sid) is not copy:
-            return
+        if self._drop(copy):
+            self._keeper.forget(copy)
+
+    async def settled(self, copy: Copy, timeout: float | None = None) -> bool:
+        """Returns when its events come as they happen, True, or when it is not followed any more, False.
+
+        Raises ``TimeoutError``, ``ClientShutDownError``.
+        """
+        async with asyncio.timeout(timeout):
+            while self._is_open(copy) and not copy.is_established:
+                future = self._waiting.get(copy.sid)
+                if future is None:
+                    future = self._waiting[copy.sid] = asyncio.get_running_loop().create_future()
+                await asyncio.shield(future)
+        if self._is_stopped:
+            raise ClientShutDownError
+        return self._is_open(copy)
+
+    def _is_open(self, copy: Copy) -> bool:
+        return self._by_sid.get(copy.sid) is copy
+
+    def _drop(self, copy: Copy) -> bool:
+        if not self._is_open(copy):
+            return False
         del self._by_sid[copy.sid], self._by_name[copy.name]
         self._subscriptions.unfollow(copy)
-        if self.store is not None:
-            self.store.forget(copy.name)
-        self._pump_on()
+        self._tell_waiting(copy.sid)
+        self._speaker.go_on()
+        return True
+
+    def _tell_waiting(self, sid: str) -> None:
+        future = self._waiting.pop(sid, None)
+        if future is not None:
+            future.set_result(None)
 
     # --- reading
 
     async def read_all(self, copy: Copy, page_size: int = 100) -> None:
-        """All items, page by page; those that are known already in this state are not told again."""
-        params: dict[str, str] = {"PageSize": str(page_size), "Order": "asc"}
-        copy.began_reading()
-        try:
-            while True:
-                answer = await self._read(copy, params)
-                for item in answer.items:
-                    self._load(copy, item)
-                if not answer.meta.next_token:
-                    return
-                params = {"PageToken": answer.meta.next_token}
-        finally:
-            copy.ended_reading()
+        """All items, page by page; those that are known already in this state are not told again.
+
+        Of a map that is known whole nothing is asked: what has changed since comes with its events.
+
+        This and the other reads raise ``SyncObjectError`` of an object that is gone, hidden, or closed meanwhile.
+        """
+        if not copy.is_whole:
+            await self._reading.read_all(copy, page_size)
+            self._is_known(copy)
 
     async def page(
         self, copy: Copy, *, start: Key | None = None, order: Order = "asc", limit: int = 50, inclusive: bool = True
     ) -> ItemsPage:
-        """Items from ``start`` on in this order; what is news is told to the follower before this returns."""
-        wanted = limit if inclusive or start is None else limit + 1
-        params = {"PageSize": str(min(wanted, 100)), "Order": order}
-        if start is not None:
-            params["From"] = str(start)
-        copy.began_reading()
-        try:
-            answer = await self._read(copy, params)
-            items = [self._load(copy, item) for item in answer.items]
-        finally:
-            copy.ended_reading()
-        if not inclusive:
-            items = [item for item in items if item.key != start][:limit]
-        return ItemsPage(items, answer.meta.previous_token is None, answer.meta.next_token is None)
+        """At most ``limit`` items (and never more than 100) from ``start`` on in this order, without it if not
+        ``inclusive``; what is news is told to the follower before this returns.
+
+        Items are given as they are by now: one that was removed while they were read is not among them.
+        """
+        return await self._reading.page(copy, start, order, limit, inclusive)
 
     async def item(self, copy: Copy, key: Key) -> Item | None:
-        """One item, as the server has it; what is news is told to the follower."""
-        copy.began_reading()
-        try:
-            answer = await self._read(copy, {"Index" if copy.kind is Kind.LIST else "Key": str(key)})
-            return self._load(copy, answer.items[0]) if answer.items else None
-        finally:
-            copy.ended_reading()
-
-    async def _read(self, copy: Copy, params: Mapping[str, str]) -> ItemsAnswer:
-        if copy.items_url is None:
-            raise SyncObjectError("a document has no items")
-        try:
-            return await self._calls.get(copy.items_url, ItemsAnswer, params)
-        except (NotFoundError, ForbiddenError) as error:
-            raise SyncObjectError(f"the {copy.kind} is gone, or may not be seen any more") from error
-
-    def _load(self, copy: Copy, item: ItemShape) -> Item:
-        key: Key = item.index if item.index is not None else item.key or ""
-        is_news = copy.load(item)
-        if is_news and self.store is not None and self._by_sid.get(copy.sid, copy) is copy:
-            number = item.last_event_id
-            self.store.save_item(
-                copy.name, StoredItem(key=key, number=number, data=bytes(item.data), at=item.date_updated)
-            )
-        return Item(key, item.data, item.last_event_id, item.date_updated)
+        """One item, as it is by now; what is news is told to the follower."""
+        return await self._reading.item(copy, key)
 
     # --- what the connection tells
 
     def connected(self) -> None:
         """There is a connection: everything is followed on it from where it stood."""
-        self._subscriptions.connected(self._now())
-        self._pump_on()
+        self._subscriptions.connected(_now())
+        self._speaker.go_on()
 
     def lost(self) -> None:
         """There is none."""
         self._subscriptions.lost()
-        self._news.set()
+        self._speaker.go_on()
 
     def notified(self, message_type: str, payload: bytes) -> None:
         """A notification of Sync; others, and what cannot be read, are passed over."""
         try:
             notice = decode_notice(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except ValueError:
             log.warning("sync.not_readable", extra={"message_type": message_type[:40], "bytes": len(payload)})
             return
-        kind = notice.event_type
-        if kind.startswith("subscription_"):
-            for event in notice.all():
-                self._subscription(kind, event, notice.correlation_id)
-            self._news.set()
-            return
+        kind, replayed = notice.event_type, message_type == REPLAY_EVENT
+        is_about_subscriptions = kind.startswith("subscription_")
         for event in notice.all():
-            self._event(kind, event, replayed=message_type == REPLAY_EVENT)
+            if is_about_subscriptions:
+                self._subscription(kind, event, notice.correlation_id)
+            else:
+                self._event(kind, event, replayed=replayed)
+        if is_about_subscriptions:
+            self._speaker.go_on()
 
     def _subscription(self, kind: str, event: EventShape, correlation_id: float | None) -> None:
         match kind:
             case "subscription_established":
-                copy = self._subscriptions.established(event)
+                copy = self._subscriptions.established(event, correlation_id, _now())
                 if copy is not None:
-                    self._keep(copy)
+                    self._went_live(copy)
             case "subscription_failed":
-                gone = self._subscriptions.failed(event, self._now())
+                gone = self._subscriptions.failed(event, correlation_id, _now())
                 if gone is not None:
                     self._gone(gone)
             case "subscription_canceled":
-                self._subscriptions.cancelled(int(correlation_id or 0))
+                self._subscriptions.cancelled(event)
 
     def _event(self, kind: str, event: EventShape, *, replayed: bool) -> None:
         copy = self._by_sid.get(event.document_sid or event.list_sid or event.map_sid or "")
@@ -273,101 +287,62 @@ class Following:
             self._gone(copy)
             return
         before = copy.last_event_id
-        changed = copy.apply(kind, event, replayed=replayed)
-        if self.store is not None and self._by_sid.get(copy.sid) is copy:
-            self._keep_event(copy, kind, event, changed, before)
+        try:
+            was_news = copy.apply(kind, event, replayed=replayed)
+        except Exception as error:
+            # Whatever its follower makes of one event, the others of this notification are told.
+            log.error("sync.follower_failed", extra={"object": copy.sid}, exc_info=error)
+            was_news = True
+        if self._is_open(copy):
+            self._keeper.happened(copy, kind, event, was_news=was_news, advanced=copy.last_event_id != before)
+
+    def _went_live(self, copy: Copy) -> None:
+        self._keeper.went_live(copy)
+        self._tell_waiting(copy.sid)
+        if copy.is_doubtful:
+            self._doubtful.append(copy)
+            if not self._reads_again:
+                self._spawn(self._read_again())
+                self._reads_again = True
 
     def _gone(self, copy: Copy) -> None:
-        if self._by_sid.get(copy.sid) is copy:
-            del self._by_sid[copy.sid], self._by_name[copy.name]
-            self._subscriptions.unfollow(copy)
-            if self.store is not None:
-                self.store.forget(copy.name)
+        if self._drop(copy):
+            self._keeper.forget(copy)
             copy.follower.object_removed()
 
-    # --- keeping
+    async def _read_again(self) -> None:
+        """What a server that went back in time has lost, object by object."""
+        try:
+            while self._doubtful:
+                copy = self._doubtful[0]
+                try:
+                    if self._is_open(copy):
+                        await self._reading.read_again(copy)
+                        copy.is_doubtful = False
+                except ClientShutDownError:
+                    return
+                except ConversationsError as error:
+                    log.info("sync.not_read_again", extra={"object": copy.sid, "error": type(error).__name__})
+                    if self._is_open(copy):
+                        await asyncio.sleep(READ_AGAIN_AFTER_S)
+                        continue
+                self._doubtful.popleft()
+        finally:
+            self._reads_again = False
 
-    def _keep(self, copy: Copy, data: msgspec.Raw | None = None, at: str = "") -> None:
-        if self.store is None:
-            return
-        if copy.kind is Kind.DOCUMENT and data is None:
-            return  # its content and its number are kept together
-        self.store.save(
-            StoredObject(
-                name=copy.name,
-                kind=copy.kind,
-                sid=copy.sid,
-                items_url=copy.items_url,
-                last_event_id=copy.last_event_id,
-                data=bytes(data) if copy.kind is Kind.DOCUMENT and data is not None else None,
-                at=at,
-            )
-        )
-
-    def _keep_event(self, copy: Copy, kind: str, event: EventShape, changed: bool, before: int) -> None:
-        assert self.store is not None
-        if copy.kind is Kind.DOCUMENT:
-            if changed:
-                self._keep(copy, event.document_data, event.date_created)
-            return
-        key: Key = event.item_index if copy.kind is Kind.LIST and event.item_index is not None else event.item_key or ""
-        if kind.endswith("_removed"):
-            self.store.remove_item(copy.name, key)
-        elif changed and key in copy.numbers:
-            self.store.save_item(
-                copy.name, StoredItem(key=key, number=event.id, data=bytes(event.item_data), at=event.date_created)
-            )
-        if copy.last_event_id != before:
-            self._keep(copy)
-
-    # --- saying
+    # --- the end
 
     def stop(self) -> None:
         """Nothing is followed any more."""
         self._is_stopped = True
+        self._speaker.stop()
         self._subscriptions.lost()
+        self._doubtful.clear()
         self._by_sid.clear()
         self._by_name.clear()
-        self._news.set()
+        for sid in tuple(self._waiting):
+            self._tell_waiting(sid)
 
-    def _pump_on(self) -> None:
-        self._news.set()
-        if not self._is_pumping and not self._is_stopped:
-            self._is_pumping = True
-            self._spawn(self._pump())
 
-    async def _pump(self) -> None:
-        while not self._is_stopped:
-            self._news.clear()
-            batch = self._subscriptions.next_batch(self._now())
-            if batch is not None:
-                await self._say(batch)
-                continue
-            deadline = self._subscriptions.deadline
-            try:
-                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - self._now())):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
-
-    async def _say(self, batch: Batch) -> None:
-        request = ClientRequest(
-            method="POST", url=f"{self.sync_url}/v4/Subscriptions", body=batch.body, content_type=JSON
-        )
-        try:
-            reply = await self._calls.send(request)
-            if not 200 <= reply.status < 300:
-                raise SyncObjectError(f"subscribing was answered with {reply.status}")
-            answer = msgspec.json.decode(reply.body or b"{}", type=Accepted)
-        except ClientShutDownError:
-            return
-        except (ConversationsError, msgspec.DecodeError) as error:
-            log.info("sync.not_subscribed", extra={"error": type(error).__name__})
-            if batch.action == "establish":
-                self._subscriptions.not_accepted(batch.correlation_id, self._now())
-            return
-        if batch.action == "establish":
-            self._subscriptions.accepted(batch.correlation_id, answer, self._now())
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+def _now() -> float:
+    return asyncio.get_running_loop().time()

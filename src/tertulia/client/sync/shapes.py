@@ -61,6 +61,7 @@ class EventShape(msgspec.Struct):
     item_data: msgspec.Raw = NOTHING
     document_data: msgspec.Raw = NOTHING
     object_sid: str | None = None
+    object_type: str | None = None
     replay_status: str | None = None
     last_event_id: int | None = None
     error: Failure | None = None

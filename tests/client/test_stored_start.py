@@ -1,0 +1,127 @@
+"""A start from what was kept: the last state at once, then what was missed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tertulia.client import ClientState, ConnectionState, ConversationsClient, ConversationSync
+from tertulia.client.errors import InitializationError
+from tertulia.client.events import ConversationAdded, MessageAdded
+from tertulia.client.sqlite_store import SqliteStore
+from tertulia.server.domain.conversations import DeleteConversation, UpdateConversation
+
+from .stage import Stage, until
+
+
+async def first_visit(stage: Stage, path: Path, rooms: int = 1) -> list[str]:
+    """The user was here once, with so many conversations, and has read the messages of the first."""
+    sids = [await stage.room("ana", "ben") for _ in range(rooms)]
+    for number in range(3):
+        await stage.world.send(sids[0], f"{number}")
+    ana = await stage.connect("ana", store=SqliteStore(path))
+    await ana.known_conversations[sids[0]].last_messages(10)
+    await ana.shutdown()
+    return sids
+
+
+def again(stage: Stage, path: Path, **options: object) -> ConversationsClient:
+    return stage.client("ana", store=SqliteStore(path), **options)
+
+
+async def test_the_last_state_is_shown_without_a_connection(stage: Stage, tmp_path: Path) -> None:
+    sids = await first_visit(stage, tmp_path / "chat.db", rooms=40)
+    stage.proxy.refuse()
+    ana = again(stage, tmp_path / "chat.db")
+    told: list[str] = []
+    ana.on(ConversationAdded, lambda event: told.append(event.conversation.sid))
+    await ana.start()
+    assert ana.state is ClientState.READY and ana.connection_state is ConnectionState.CONNECTING
+    assert (ana.identity, ana.me.identity, ana.me.is_subscribed) == ("ana", "ana", True)
+    await ana.wait_synchronized(timeout=5)
+    assert sorted(told) == sorted(sids) and ana.known_conversations.keys() == set(sids)
+    room = ana.known_conversations[sids[0]]
+    assert [message.body for message in room.loaded_messages.values()] == ["0", "1", "2"]
+    assert {each.identity for each in room.participants.values()} == {"ana", "ben"}
+    assert room.sync_status is ConversationSync.ALL
+
+
+async def test_what_was_missed_comes_when_there_is_a_connection(stage: Stage, tmp_path: Path) -> None:
+    first, second, third = await first_visit(stage, tmp_path / "chat.db", rooms=3)
+    await stage.world.send(first, "while away")
+    await stage.world.do(UpdateConversation, conversation=first, friendly_name="Renamed")
+    await stage.world.add(first, "cid")
+    await stage.world.do(DeleteConversation, conversation=second)
+    fourth = await stage.room("ana")
+    stage.proxy.refuse()
+    ana = again(stage, tmp_path / "chat.db")
+    told: list[str | None] = []
+    ana.on(MessageAdded, lambda event: told.append(event.message.body))
+    await ana.start()
+    await ana.wait_synchronized(timeout=5)
+    assert ana.known_conversations.keys() == {first, second, third}
+    stage.proxy.record()
+    stage.proxy.admit()
+    await until(lambda: ana.known_conversations.keys() == {first, third, fourth})
+    room = ana.known_conversations[first]
+    await until(lambda: told == ["while away"] and room.friendly_name == "Renamed" and len(room.participants) == 3)
+    assert [message.body for message in room.loaded_messages.values()] == ["0", "1", "2", "while away"]
+    # Only what is new was opened: nothing of the first was asked for, but what comes after its last events.
+    assert not any(first.encode() in said and b'"GET"' in said for said in stage.proxy.said())
+
+
+async def test_a_start_that_was_cut_in_the_middle_keeps_no_half(stage: Stage, tmp_path: Path) -> None:
+    sids = {await stage.room("ana") for _ in range(150)}
+    for cut in (3, 6, 10, 20):
+        ana = stage.client("ana", store=SqliteStore(tmp_path / "chat.db"))
+        await ana.start()
+        for _ in range(cut):
+            await asyncio.sleep(0.002)
+        await ana.shutdown()
+    ana = await stage.connect("ana", store=SqliteStore(tmp_path / "chat.db"))
+    assert ana.known_conversations.keys() == sids
+    assert all(len(room.participants) == 1 for room in ana.known_conversations.values())
+
+
+async def test_another_user_sees_nothing_of_it_and_logging_out_forgets_it(stage: Stage, tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    [sid] = await first_visit(stage, path)
+    stage.proxy.refuse()
+    with pytest.raises(InitializationError):
+        await stage.client("ben", store=SqliteStore(path), start_timeout=0.3).start()
+    stage.proxy.admit()
+    ana = await stage.connect("ana", store=SqliteStore(path))
+    assert sid in ana.known_conversations
+    await ana.logout()
+    stage.proxy.refuse()
+    with pytest.raises(InitializationError):
+        await again(stage, path, start_timeout=0.3).start()
+
+
+async def test_messages_written_before_a_restart_without_a_connection_arrive_after_it(
+    stage: Stage, tmp_path: Path
+) -> None:
+    path = tmp_path / "chat.db"
+    [sid] = await first_visit(stage, path)
+    stage.proxy.refuse()
+    ana = again(stage, path, outbox=True)
+    await ana.start()
+    await ana.wait_synchronized(timeout=5)
+    for number in range(3):
+        await ana.known_conversations[sid].post(f"written offline {number}")
+    await ana.shutdown()
+    ana = again(stage, path, outbox=True)
+    await ana.start()
+    await ana.wait_synchronized(timeout=5)
+    room = ana.known_conversations[sid]
+    assert [each.body for each in room.pending_messages] == [f"written offline {number}" for number in range(3)]
+    stage.proxy.admit()
+    await until(lambda: not room.pending_messages)
+    await until(
+        lambda: (
+            [each.body for each in room.loaded_messages.values()][3:]
+            == [f"written offline {number}" for number in range(3)]
+        )
+    )
