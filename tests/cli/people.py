@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from tertulia.client import ClientConfig, Conversation, ConversationsClient
 from tertulia.wire import tokens
+from tests.client.proxy import Proxy
 
 from .command import WITHIN_S, Credentials, Server
 
@@ -49,3 +51,16 @@ async def room(client: ConversationsClient, name: str, *others: str, unique_name
     for identity in others:
         await conversation.add_participant(identity)
     return conversation
+
+
+@asynccontextmanager
+async def proxied(url: str) -> AsyncIterator[Proxy]:
+    """A way to the server at this URL that can be closed."""
+    port = urlsplit(url).port
+    assert port is not None
+    proxy = Proxy(port)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()

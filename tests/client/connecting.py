@@ -29,6 +29,7 @@ class Line:
     async def close(self) -> None:
         await self.connection.close()
         await self.tokens.close()
+        assert not self.ear.wrong
 
     async def ask(self, url: str = "http://any/Client/v2/Configuration", timeout: float = 10) -> int:
         """The status of an answer."""

@@ -23,6 +23,7 @@ class Proxy:
         self._marker: bytes | None = None
         self._loses = False
         self._per_s: float | None = None
+        self._delay_s = 0.0
         self.port = 0
         self.accepted = 0
         """How many connections came."""
@@ -47,6 +48,12 @@ class Proxy:
     @property
     def open_connections(self) -> int:
         return len(self._pairs)
+
+    def cut(self) -> None:
+        """End all connections in order, at both ends, without a word of theirs."""
+        for pair in tuple(self._pairs):
+            for writer in pair:
+                writer.close()
 
     def reset(self) -> None:
         """End all connections by RST, at both ends."""
@@ -79,6 +86,10 @@ class Proxy:
     def throttle(self, bytes_per_s: float) -> None:
         self._per_s = bytes_per_s
 
+    def delay(self, seconds: float) -> None:
+        """What is read from now on takes so much longer, in each direction."""
+        self._delay_s = seconds
+
     def record(self) -> None:
         """Remember from now on what clients send on new connections, and forget what was before."""
         self._recorded = []
@@ -88,7 +99,10 @@ class Proxy:
         return [message for sent in self._recorded or () for message in _messages(bytes(sent))]
 
     def lose_request_after(self, marker: bytes) -> None:
-        """When a client has sent these bytes, the next that any client sends end its connection instead of arriving."""
+        """When a client has sent these bytes, the next that are more than an acknowledgement are lost, and all is cut.
+
+        Everything is refused from then on, until ``admit``.
+        """
         self._marker = marker
 
     def swallow_next_answer(self) -> None:
@@ -122,13 +136,18 @@ class Proxy:
             for each in pair:
                 each.transport.abort()
 
+    async def _may_pass(self) -> None:
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        await self._flows.wait()
+
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: bytearray | None) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
-                await self._flows.wait()
-                if self._loses:
+                await self._may_pass()
+                if self._loses and len(data) > 200:
                     self._loses = False
-                    writer.transport.abort()
+                    self.refuse()
                     return
                 if self._marker is not None and self._marker in data:
                     self._marker, self._loses = None, True
@@ -143,7 +162,7 @@ class Proxy:
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65_536 if self._per_s is None else 1024):
-                await self._flows.wait()
+                await self._may_pass()
                 if self._swallows:
                     self._swallows = False
                     writer.transport.abort()

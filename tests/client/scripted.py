@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -43,9 +44,13 @@ class Scripted:
         self.came = 0
         self._sockets: set[ServerConnection] = set()
         self._server: Server | None = None
+        self._scheme = "http"
 
-    async def open(self) -> None:
-        self._server = await serve(self._serve, "127.0.0.1", 0, compression=None, process_request=self._upgrade)
+    async def open(self, context: ssl.SSLContext | None = None) -> None:
+        self._scheme = "http" if context is None else "https"
+        self._server = await serve(
+            self._serve, "127.0.0.1", 0, compression=None, process_request=self._upgrade, ssl=context
+        )
 
     async def close(self) -> None:
         if self._server is not None:
@@ -55,7 +60,7 @@ class Scripted:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
+        return f"{self._scheme}://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
 
     async def say(self, message: bytes | str) -> None:
         """To everybody."""
@@ -65,6 +70,12 @@ class Scripted:
     async def hang_up(self) -> None:
         for socket in tuple(self._sockets):
             await socket.close()
+
+    async def hears(self, count: int) -> None:
+        """Returns when so many requests have come."""
+        async with asyncio.timeout(10):
+            while len(self.said("message")) < count:  # noqa: ASYNC110 (what is waited for has no event)
+                await asyncio.sleep(0.001)
 
     def said(self, method: str) -> list[Frame]:
         """What was heard of one kind."""
@@ -114,18 +125,27 @@ class Ear:
         self.problems: list[ConnectionErrorOccurred] = []
         self.notices: list[tuple[str, bytes]] = []
         self.errors: list[BaseException] = []
+        self._is_connected = False
+        self.wrong: list[str] = []
+        """What ought not to have been told like that."""
         self.bad: Exception | None = None
         """What it raises when it hears a notice."""
 
     def state_changed(self, state: ConnectionState, previous: ConnectionState) -> None:
-        assert previous == (self.states[-1] if self.states else ConnectionState.UNKNOWN)
+        if previous != (self.states[-1] if self.states else ConnectionState.UNKNOWN):
+            self.wrong.append(f"{state} after {previous}")
         self.states.append(state)
 
     def connected(self) -> None:
-        assert self.states[-1] is ConnectionState.CONNECTED
+        if self.states[-1] is not ConnectionState.CONNECTED or self._is_connected:
+            self.wrong.append(f"connected while {self.states[-1]}")
+        self._is_connected = True
         self.told.append("connected")
 
     def lost(self) -> None:
+        if not self._is_connected:
+            self.wrong.append("lost what there was not")
+        self._is_connected = False
         self.told.append("lost")
 
     def notified(self, message_type: str, payload: bytes) -> None:

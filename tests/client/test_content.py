@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tertulia.client.content import Card, ListPicker, Other, QuickReply, Text, parse_content
+from tertulia.client.content import (
+    CallToAction,
+    Card,
+    ContentData,
+    ListPicker,
+    Location,
+    MediaContent,
+    Other,
+    QuickReply,
+    Text,
+    parse_content,
+)
 from tertulia.server.domain.content import CreateContent
 
 from .stage import Stage
@@ -60,3 +71,39 @@ def stage_client(room: Any) -> Any:
 def test_content_is_what_it_says_or_another(kind: str, data: Any, expected: type) -> None:
     content = parse_content(kind, data)
     assert type(content) is expected and content.raw_data == data
+
+
+LINK = {"type": "URL", "title": "Menu", "url": "https://tavern.example/menu"}
+PHONE = {"type": "PHONE_NUMBER", "title": "Call", "phone": "+15550000001"}
+REPLY = {"type": "QUICK_REPLY", "title": "Yes", "id": "yes", "index": 0}
+ODD = {"type": "FLOW", "title": "More", "flow": "x"}
+
+
+def test_each_type_says_what_is_in_it() -> None:
+    place = parse_content("twilio/location", {"latitude": "52.5", "longitude": 13, "label": "Tavern"})
+    assert isinstance(place, Location) and (place.latitude, place.longitude, place.label) == (52.5, 13.0, "Tavern")
+    shown = parse_content("twilio/media", {"media": ["https://tavern.example/a.png"], "body": None})
+    assert isinstance(shown, MediaContent) and (shown.media, shown.body) == (("https://tavern.example/a.png",), None)
+    picker = parse_content(
+        "twilio/list-picker", {"body": "a", "button": "b", "items": [{"id": "1", "item": "c", "description": "d"}]}
+    )
+    assert isinstance(picker, ListPicker) and (picker.button, picker.items[0].description) == ("b", "d")
+    card = parse_content("twilio/card", {"title": "A", "subtitle": None, "media": [], "actions": None})
+    assert isinstance(card, Card) and (card.title, card.subtitle, card.actions) == ("A", None, ())
+
+
+def test_buttons_say_what_they_do_and_keep_what_is_not_known() -> None:
+    call = parse_content("twilio/call-to-action", {"body": "a", "actions": [LINK, PHONE, REPLY, ODD]})
+    assert isinstance(call, CallToAction)
+    link, phone, reply, odd = call.actions
+    assert (link.type, link.title, link.url) == ("URL", "Menu", LINK["url"])
+    assert (phone.type, phone.phone) == ("PHONE_NUMBER", PHONE["phone"])
+    assert (reply.type, reply.id, reply.index) == ("QUICK_REPLY", "yes", 0)
+    assert odd.type == "FLOW" and [each.raw_data for each in call.actions] == [LINK, PHONE, REPLY, ODD]
+
+
+@pytest.mark.parametrize("name", ["actions", "replies"])
+def test_replies_are_read_by_either_name(name: str) -> None:
+    content: ContentData = parse_content("twilio/quick-reply", {"body": "a", name: [{"title": "Yes", "id": "y"}]})
+    assert isinstance(content, QuickReply)
+    assert [(each.type, each.title, each.id) for each in content.replies] == [("QUICK_REPLY", "Yes", "y")]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tertulia.client.errors import InvalidArgumentError, MediaTooLargeError, MediaUploadError, MediaUrlError
-from tertulia.client.media import FileToSend
+from tertulia.client.files import FileToSend
 
 from .stage import Stage, until
 
@@ -116,3 +118,93 @@ async def test_a_download_that_breaks_off_leaves_no_file(stage: Stage, tmp_path:
     with pytest.raises(MediaUrlError):
         await task
     assert list(target.iterdir()) == []
+
+
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 100_000):
+        yield content[start : start + 100_000]
+
+
+class Pipe(io.BytesIO):
+    """Cannot go back."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+async def test_an_open_file_or_a_stream_is_sent_without_its_size_being_known(stage: Stage) -> None:
+    [room] = await stage.hosted("ana")
+    content = os.urandom(250_000)
+    steps: list[tuple[int, int | None]] = []
+    for stream in (pieces(content), Pipe(content)):
+        file = FileToSend(stream, "image/png", "a.png", progress=lambda sent, total: steps.append((sent, total)))
+        [media] = (await room.send(media=[file])).media
+        assert (media.filename, media.size) == ("a.png", 250_000)
+        assert await media.download() == content
+        assert steps[-1] == (250_000, None) and steps == sorted(steps)
+        steps.clear()
+
+
+async def test_an_open_file_is_sent_from_where_it_stands_and_stands_there_again(stage: Stage, tmp_path: Path) -> None:
+    [room] = await stage.hosted("ana")
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"old lines\nnew lines\n")
+    with path.open("rb") as file:
+        file.seek(10)
+        for _ in range(2):
+            [media] = (await room.send(media=[FileToSend(file, "text/plain")])).media
+            assert await media.download() == b"new lines\n"
+        file.seek(0, os.SEEK_END)
+        with pytest.raises(InvalidArgumentError, match="empty"):
+            await room.send(media=[FileToSend(file)])
+    with pytest.raises(InvalidArgumentError):
+        await room.send(media=[FileToSend(file)])
+
+
+async def test_what_is_no_file_is_refused(stage: Stage) -> None:
+    [room] = await stage.hosted("ana")
+    wrong: list[object] = ["a.png", None, 7, io.StringIO("words"), {"content": b"x"}]
+    for content in wrong:
+        with pytest.raises(InvalidArgumentError):
+            await room.send(media=[FileToSend(content)])  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="ASCII"):
+        await room.send(media=[FileToSend(b"x", "text/pläin")])
+    assert await stage.world.count("media") == 0
+
+
+async def test_an_empty_stream_is_refused_by_the_server(stage: Stage) -> None:
+    [room] = await stage.hosted("ana")
+    with pytest.raises(MediaUploadError) as failure:
+        await room.send(media=[FileToSend(pieces(b""))])
+    assert failure.value.code == 50512
+
+
+async def test_an_outbox_takes_what_can_wait(stage: Stage) -> None:
+    ana = await stage.connect("ana", outbox=True)
+    room = await (await ana.create_conversation(join=True)).ready(timeout=10)
+    for content in (pieces(b"abc"), io.BytesIO(b"abc")):
+        with pytest.raises(InvalidArgumentError, match="outbox"):
+            await room.send(media=[FileToSend(content)])
+    [media] = (await room.send(media=[FileToSend(b"abc")])).media
+    assert await media.download() == b"abc"
+
+
+async def test_an_upload_that_is_cancelled_leaves_no_file_and_takes_no_place(stage: Stage) -> None:
+    [room] = await stage.hosted("ana")
+    for _ in range(4):
+        steps: list[int] = []
+
+        async def slow(steps: list[int] = steps) -> AsyncIterator[bytes]:
+            yield b"abc"
+            steps.append(1)
+            await asyncio.sleep(60)
+
+        sending = asyncio.ensure_future(room.send(media=[FileToSend(slow())]))
+        await until(steps.copy)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert await stage.world.count("media") == 0
+    [media] = (await room.send(media=[FileToSend(b"abc")])).media
+    assert media.size == 3
+    assert await room.count_messages(max_age=0) == 1

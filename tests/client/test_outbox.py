@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from tertulia.client import ConnectionState, Conversation, ConversationsClient
+from tertulia.client import ConnectionState, Conversation, ConversationsClient, TokenRequest
 from tertulia.client.draft import MessageDraft
 from tertulia.client.errors import (
     ApiError,
@@ -262,9 +262,11 @@ async def test_files_are_uploaded_and_sent_with_their_message(desk: Desk, tmp_pa
 
 async def test_files_that_the_server_has_dropped_meanwhile_are_uploaded_again(desk: Desk) -> None:
     stage = desk.stage
-    stage.proxy.lose_request_after(b"X-Twilio-Token")
-    pending = await desk.mine.post("look", media=[FileToSend(b"hello", content_type="text/plain")])
-    stage.proxy.admit_no_more()
+    # What clients say by themselves after a start is said when this is heard.
+    await desk.mine.send("hello")
+    await until(lambda: desk.his.loaded_messages)
+    stage.proxy.lose_request_after(b"these very words")
+    pending = await desk.mine.post("look", media=[FileToSend(b"these very words", content_type="text/plain")])
     await until(lambda: pending.state is PendingState.SENDING)
     await desk.cut()
     stage.pass_time(400)
@@ -272,8 +274,8 @@ async def test_files_that_the_server_has_dropped_meanwhile_are_uploaded_again(de
     assert await remover.forget() == 1
     stage.proxy.admit()
     message = await pending.sent()
-    assert [await each.download() for each in message.media] == [b"hello"]
-    assert await stage.world.count("messages") == 1
+    assert [await each.download() for each in message.media] == [b"these very words"]
+    assert await stage.world.count("messages") == 2
 
 
 async def test_a_file_that_is_not_there_any_more_fails_the_message(desk: Desk, tmp_path: Path) -> None:
@@ -351,6 +353,35 @@ async def test_what_waits_survives_a_restart(stage: Stage, tmp_path: Path) -> No
     assert [await each.download() for each in room.loaded_messages[1].media] == [b"hello"]
 
 
+async def test_what_waits_is_sent_in_nobody_elses_name(stage: Stage, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "chat.db", clock=stage.now)
+    desk = await at_one_table(stage, store=store)
+    await desk.cut()
+    await desk.mine.post("from ana")
+    await desk.client.shutdown()
+    stage.proxy.admit()
+
+    async def of_ben(request: TokenRequest) -> str:
+        return stage.token("ben")
+
+    # Who it is shows when the token comes, which is after the start from what was kept of ana.
+    ben = stage.client("ben", outbox=True, store=store, token_provider=of_ben)
+    await ben.start()
+    await until(lambda: ben.identity == "ben")
+    room = await ready(ben, desk.mine.sid)
+    await arrived(await room.post("from ben"))
+    assert await desk.read() == ["from ben"]
+    await ben.shutdown()
+
+    ana = await stage.connect("ana", outbox=True, store=store)
+    await until(lambda: not any(each.pending_messages for each in ana.known_conversations.values()))
+    await until(lambda: len(desk.his.loaded_messages) == 2)
+    assert [(message.author, message.body) for message in desk.his.loaded_messages.values()] == [
+        ("ben", "from ben"),
+        ("ana", "from ana"),
+    ]
+
+
 CHILD = dedent(
     """
     import asyncio, sys
@@ -405,7 +436,7 @@ async def test_a_killed_process_sends_nothing_twice_and_loses_nothing(
         await asyncio.sleep(0.05)
     process.kill()
     await process.wait()
-    process._transport.close()  # type: ignore[attr-defined]
+    process.stdin.close()
     stage.proxy.refuse()
     stage.proxy.resume()
     if minutes_pass:

@@ -537,7 +537,7 @@ async def test_people_from_elsewhere_and_what_became_of_messages_for_them_are_se
     assert added is not None and (added.type, added.identity) == ("sms", None)
     message = await mine.send("over the air")
     await receive_receipt(stage, mine.sid, message.sid, added.sid, "delivered")
-    await until(lambda: message.delivery is not None)
+    await until(lambda: message.delivery is not None and message.delivery.delivered == "all")
     assert message.delivery is not None and (message.delivery.total, message.delivery.delivered) == (1, "all")
     [receipt] = [receipt async for receipt in message.delivery_receipts()]
     assert (receipt.status, receipt.participant_sid, receipt.message_sid) == ("delivered", added.sid, message.sid)

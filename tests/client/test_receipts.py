@@ -61,6 +61,7 @@ async def test_a_message_for_nobody_on_a_channel_has_no_receipts(stage: Stage) -
     assert [each async for each in message.delivery_receipts()] == []
     assert await message.channel_metadata() is None
     assert await message.recipients() == []
+    assert [each async for each in room.message_recipients()] == []
 
 
 async def test_each_receipt_says_what_became_of_it(stage: Stage) -> None:

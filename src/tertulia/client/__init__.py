@@ -7,7 +7,7 @@ In reading order:
 * ``model`` — conversations, messages, participants, users.
 * ``files``, ``media``, ``content``, ``receipts``, ``push`` — what is sent along, and fetched when asked for.
 * ``outbox`` and ``store`` — sending without a connection, and keeping things on disk.
-* ``link`` and ``connection`` — the socket; ``calls`` — requests over it; ``tokens`` — who we are.
+* ``link`` and ``connection`` — the socket; ``calls`` — requests over it; ``tokens`` and ``renewal`` — who we are.
 * ``sync`` — copies of the server's objects, kept by its events.
 """
 

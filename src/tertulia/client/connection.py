@@ -247,7 +247,10 @@ class Connection:
     # --- steps
 
     def _take(self, todo: steps.Steps) -> None:
-        """Take steps where nobody can wait: what is to be sent is sent by a task of its own."""
+        """Take steps where nobody can wait: what is to be sent is sent by a task of its own.
+
+        Above all the reader cannot: a server that waits for us to read would wait for ever.
+        """
         frames_out = self._apply(todo)
         if frames_out and self._socket is not None:
             self._spawn(self._write(self._socket, frames_out))
@@ -377,9 +380,7 @@ class Connection:
                         return
                 elif not self._link.is_ready:
                     self._renew_at = when_to_renew(token, self._wall())
-                frames_out = self._apply(self._link.received(frame, time.monotonic()))
-                if frames_out:
-                    await self._write(socket, frames_out)
+                self._take(self._link.received(frame, time.monotonic()))
 
     async def _write(self, socket: ClientConnection, frames_out: Iterable[bytes]) -> None:
         with contextlib.suppress(*sockets.GONE):

@@ -159,18 +159,25 @@ def parse_content(kind: str, data: Any) -> ContentData:
     shape = _SHAPES.get(kind)
     if shape is None or not isinstance(data, dict):
         return Other(raw_data=data)
-    told = {**data, "raw_data": data}
+    told = {**_given(data), "raw_data": data}
     if shape is QuickReply and "replies" not in told:
         # Templates call them actions, rich content of messages calls them replies.
         told["replies"] = told.get("actions")
     for name in ("actions", "replies"):
         if isinstance(told.get(name), list):
             default = {"type": "QUICK_REPLY"} if name == "replies" else {}
-            told[name] = [{**default, **each, "raw_data": each} for each in told[name] if isinstance(each, dict)]
+            told[name] = [
+                {**default, **_given(each), "raw_data": each} for each in told[name] if isinstance(each, dict)
+            ]
     try:
         return msgspec.convert(told, shape, strict=False)
     except msgspec.ValidationError:
         return Other(raw_data=data)
+
+
+def _given(data: dict[str, Any]) -> dict[str, Any]:
+    """What is null counts as absent."""
+    return {name: value for name, value in data.items() if value is not None}
 
 
 _SHAPES: Final[dict[str, type[ContentData]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from .config import ClientConfig
 from .configuration import Configuration
 from .connection import Connection
 from .content import Templates
-from .errors import ConversationsError, TokenError, TokenExpiredError, TokenRejectedError
+from .errors import ConversationsError, TokenError, TokenExpiredError, TokenRejectedError, TransportError
 from .events import (
     ConnectionErrorOccurred,
     ConnectionStateChanged,
@@ -47,6 +48,8 @@ class _TypingNotice(msgspec.Struct):
     typing_timeout: float = 6
 
 
+REFRESH_PAUSE_S = 5.0
+"""Between two attempts to learn what the server says today, when it started from what it said before."""
 _CONFIGURATION = "configuration"
 _typing_notice = msgspec.json.Decoder(_TypingNotice).decode
 
@@ -58,6 +61,10 @@ class Life:
         self._config = config
         self._client = client
         self._kept_of: str | None = None
+        self._is_confirmed = True
+        """Whether the server has said who this is, in this run: what waits is sent in nobody else's name."""
+        self._refreshes = False
+        self._outbox_of: str | None = None
         self.tokens = TokenKeeper(config)
         self.connection = Connection(config, self.tokens.get, self)
         self.session = session = Session(config, Calls(self.connection, config), client)
@@ -76,8 +83,8 @@ class Life:
         stored = await self._stored_configuration()
         if stored is not None:
             session.configure(stored)
+            self._is_confirmed = False
             self.connection.start_soon()
-            session.spawn(self._refresh_configuration())
         else:
             await self.connection.start()
             await self._ask_configuration()
@@ -100,7 +107,8 @@ class Life:
             clock=self._config.clock,
         )
         session.outbox.restore()
-        if self.connection.state is ConnectionState.CONNECTED:
+        self._outbox_of = session.identity
+        if self.connection.state is ConnectionState.CONNECTED and self._is_confirmed:
             session.outbox.connected()
 
     async def update_token(self, token: str) -> None:
@@ -154,7 +162,11 @@ class Life:
     def connected(self) -> None:
         self.tokens.confirm()
         self.session.following.connected()
-        if self.session.outbox is not None:
+        if not self._is_confirmed:
+            if not self._refreshes:
+                self._refreshes = True
+                self.session.spawn(self._refresh_configuration())
+        elif self.session.outbox is not None:
             self.session.outbox.connected()
 
     def lost(self) -> None:
@@ -203,17 +215,38 @@ class Life:
 
     async def _ask_configuration(self) -> None:
         configuration = await self.session.calls.get(f"{self.session.base_url}/Client/v2/Configuration", Configuration)
-        self.session.configure(configuration)
         store = self._config.store
         if store is not None:
             await self._open_store(configuration.identity)
+        self.session.configure(configuration)
+        if store is not None:
             store.remember(_CONFIGURATION, msgspec.json.encode(configuration))
 
     async def _refresh_configuration(self) -> None:
+        """Asks until it is answered; without a connection, when there is one again. Then what waits may go out."""
         try:
-            await self._ask_configuration()
-        except ConversationsError as error:
-            log.warning("client.configuration_not_refreshed", extra={"error": type(error).__name__})
+            while True:
+                try:
+                    await self._ask_configuration()
+                    break
+                except TransportError:
+                    if self.connection.state is not ConnectionState.CONNECTED:
+                        return
+                except ConversationsError as error:
+                    log.warning("client.configuration_not_refreshed", extra={"error": type(error).__name__})
+                await asyncio.sleep(REFRESH_PAUSE_S)
+        finally:
+            self._refreshes = False
+        self._is_confirmed = True
+        outbox = self.session.outbox
+        if outbox is None:
+            return
+        if self._outbox_of != self.session.identity:
+            # Somebody else has logged in. What waits stays his who wrote it.
+            self._open_outbox()
+            await outbox.close()
+        elif self.connection.state is ConnectionState.CONNECTED:
+            outbox.connected()
 
     async def _stored_configuration(self) -> Configuration | None:
         """What the server said the last time, if this user's state is kept."""

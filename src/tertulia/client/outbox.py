@@ -10,6 +10,7 @@ A message that the server refuses fails, and those behind it go on without it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -24,6 +25,7 @@ import msgspec
 from .attempts import Arrived, Attempts, Later, Offline, Places, Refused, Requests, Uploads
 from .errors import (
     ClientShutDownError,
+    ConversationsError,
     InvalidArgumentError,
     OutboxError,
     OutboxFullError,
@@ -36,6 +38,7 @@ from .store import OutboxStore
 if TYPE_CHECKING:
     from .draft import MessageDraft
     from .model.conversation import Conversation
+    from .model.message import Message
 
 __all__ = ["Outbox", "PendingFile", "PendingMessage", "PendingState"]
 
@@ -73,6 +76,7 @@ class Outbox:
         self._emit = emit
         self._clock = clock
         self._rest_s = rest_s
+        self._command_timeout = command_timeout
         self._all: dict[str, PendingMessage] = {}
         self._lanes: dict[str, deque[PendingMessage]] = {}
         self._busy: set[str] = set()
@@ -147,7 +151,7 @@ class Outbox:
             record.mutation_id, record.first_at = str(uuid.uuid4()), None
         self._place += 1
         place, message.place = message.place, self._place
-        error, message._error = message._error, None
+        error, message._error, message._is_over = message._error, None, False
         try:
             await self._change(message)
         except StoreError:
@@ -213,7 +217,7 @@ class Outbox:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for message in self._all.values():
-            if message.error is None:
+            if not message._is_over:
                 message._settle(ClientShutDownError())
         self._all.clear()
         self._lanes.clear()
@@ -317,10 +321,17 @@ class Outbox:
                 # Found again at the next start, it is recognised as sent.
                 log.warning("outbox.not_removed", extra={"id": message.id, "why": str(error)})
         message._record.state = PendingState.SENT
-        found = await self._places.message(message.conversation_sid, arrived.index)
+        found = await self._visible(message.conversation_sid, arrived.index)
         message._message = found
         message._settle()
         self._emit(message.conversation_sid, MessageSent(message, found))
+
+    async def _visible(self, conversation_sid: str, index: int) -> Message | None:
+        """The real message; the lane waits for it, so that what is told comes in order."""
+        with contextlib.suppress(TimeoutError, ConversationsError):
+            async with asyncio.timeout(self._command_timeout):
+                return await self._places.message(conversation_sid, index)
+        return None
 
     async def _refused(self, message: PendingMessage, refused: Refused) -> None:
         record = message._record

@@ -18,7 +18,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """For the answer to that."""
     closing: float = 2
     """For a socket to close in peace."""
-    pulse: float = 10
+    pulse: float = 1
     """How often it is looked at whether this process was away."""
     jump: float = 5
-    """Who wakes so much later than he wanted was away."""
+    """Who wakes so much later than he wanted was away: an absence of six seconds is noticed for certain."""

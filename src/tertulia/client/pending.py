@@ -121,6 +121,7 @@ class PendingMessage:
         "_error",
         "_files",
         "_is_kept",
+        "_is_over",
         "_message",
         "_owner",
         "_progress",
@@ -145,6 +146,7 @@ class PendingMessage:
         self._progress: Sequence[Progress | None] = ()
         """Who is told how far each file is; nobody of a message that has come through a restart."""
         self._is_kept = False
+        self._is_over = record.refusal is not None
         self._message: Message | None = None
         self._error: BaseException | None = record.refusal.error() if record.refusal is not None else None
         self._waiter: asyncio.Future[None] | None = None
@@ -205,7 +207,7 @@ class PendingMessage:
         Raises why it failed; ``OutboxError`` when it is dropped; ``UpdateTimeoutError`` when it has arrived and is not
         to be seen here; ``ClientShutDownError``. Who stops waiting does not stop the message.
         """
-        if self._record.state is not PendingState.SENT and self._error is None:
+        if not self._is_over:
             if self._waiter is None:
                 self._waiter = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._waiter)
@@ -230,7 +232,7 @@ class PendingMessage:
 
     def _settle(self, error: BaseException | None = None) -> None:
         """Who waits is told how it ended."""
-        self._error = error
+        self._error, self._is_over = error, True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         self._waiter = None

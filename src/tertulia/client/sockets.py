@@ -17,6 +17,8 @@ from .patience import Patience
 LARGEST_MESSAGE: Final = 32 * 1_048_576
 GONE: Final = (OSError, WebSocketException, EOFError)
 """What using a socket raises when it has ended."""
+WRITE_AHEAD: Final = 1_048_576
+"""So many bytes may wait to be sent before whoever sends more must wait; acknowledgements nearly never do."""
 
 
 class Sockets:
@@ -43,6 +45,7 @@ class Sockets:
                 ping_interval=None,
                 close_timeout=self._patience.closing,
                 max_size=LARGEST_MESSAGE,
+                write_limit=WRITE_AHEAD,
                 logger=self._log,
                 user_agent_header=f"tertulia/{__version__}",
                 proxy=None,

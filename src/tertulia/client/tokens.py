@@ -112,7 +112,8 @@ class TokenKeeper:
     fetched beside it. All tokens are one user's: another's is refused.
     """
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, *, short_patience_s: float = SHORT_PATIENCE_S) -> None:
+        self._short_patience_s = short_patience_s
         self._provider = config.token_provider
         self._store = config.token_store
         self._name = f"{config.server_url.rstrip('/')}\n{config.identity or ''}"
@@ -167,7 +168,7 @@ class TokenKeeper:
             self._fetch_soon(reason)
         elif self._left() < MIN_TTL_S:
             # A fresh one first; the old one is still better than none.
-            await asyncio.wait({self._fetch_soon(TokenReason.ABOUT_TO_EXPIRE)}, timeout=SHORT_PATIENCE_S)
+            await asyncio.wait({self._fetch_soon(TokenReason.ABOUT_TO_EXPIRE)}, timeout=self._short_patience_s)
         return self._token
 
     def take(self, token: str) -> bool:

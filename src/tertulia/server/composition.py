@@ -154,7 +154,7 @@ class Server:
         for receive in (identities.receive, tokens.receive, self.revocations.receive):
             self.bus.subscribe(NODES, receive)
         self.presence_sweep = PresenceSweep(database, self.engine, self.bus, clock)
-        self._housekeeping = self._make_housekeeping()
+        self.housekeeping = self._make_housekeeping()
         self.worker = self._make_worker(calls)
         self.engine.promised = self.worker.wake
 
@@ -318,7 +318,7 @@ class Server:
         for loop in (
             self.node.deadlines.run(),
             self.revocations.run(),
-            self._housekeeping.run(),
+            self.housekeeping.run(),
             self.worker.run(),
             self.node.presence.run(),
             self.presence_sweep.run(),

@@ -80,6 +80,18 @@ def resolve(
     return Resolved(settings=_build(values, sources), bootstrap=bootstrap, sources=sources)
 
 
+def settings_of(values: Mapping[str, object], source: str) -> Settings:
+    """The defaults, and these values by the names of their settings, as texts or as what they are.
+
+    Raises SettingsError for an unknown name or a value that does not fit, and names ``source``.
+    """
+    for name in values:
+        if name not in KNOWN:
+            raise SettingsError(f"{source}: unknown setting {name}{_suggestion(name, KNOWN)}")
+    fitting = {name: _fit(KNOWN[name], value, source, strict=False) for name, value in values.items()}
+    return _build(fitting, dict.fromkeys(fitting, source))
+
+
 def _build(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
     sections: dict[str, Struct] = {}
     for section, struct in SECTIONS.items():

@@ -6,8 +6,8 @@
         ...  # server.base_url, server.account_sid, server.token("ana"), server.clock.advance(hours=1)
 
 With pytest there is nothing to import: ``plugin`` has fixtures. In reading order: ``clock`` (time that can be
-advanced),
-``server`` (a server in a thread of its own), ``webhooks`` (a receiver that remembers), ``plugin``.
+advanced), ``hosting`` (a server in an event loop), ``server`` (its thread, and the way in), ``webhooks`` (a receiver
+that remembers), ``official`` (the official library for Python, pointed at it), ``plugin``.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from .server import running_server as running_server
     from .webhooks import CapturedWebhook as CapturedWebhook
     from .webhooks import WebhookReceiver as WebhookReceiver
+    from .webhooks import capturing as capturing
 
 _WHERE = {
     "CapturedWebhook": "webhooks",
     "LocalServer": "server",
     "ShiftedClock": "clock",
     "WebhookReceiver": "webhooks",
+    "capturing": "webhooks",
     "running_server": "server",
 }
 
-__all__ = ["CapturedWebhook", "LocalServer", "ShiftedClock", "WebhookReceiver", "running_server"]
+__all__ = ["CapturedWebhook", "LocalServer", "ShiftedClock", "WebhookReceiver", "capturing", "running_server"]
 
 
 def __getattr__(name: str) -> Any:

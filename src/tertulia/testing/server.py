@@ -4,94 +4,92 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
-import os
-import socket
-import tempfile
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
 
-import uvicorn
-
-from tertulia.server.app import sid_maker
-from tertulia.server.blobs.folder import FolderBlobs
-from tertulia.server.bootstrap import Bootstrap
-from tertulia.server.composition import Server
-from tertulia.server.first_start import Credentials, first_credentials, make_first_account
-from tertulia.server.sealing import Sealer
-from tertulia.server.settings import JobsSettings, Settings
-from tertulia.server.storage.migrate import migrate
-from tertulia.server.storage.sqlite import SqliteDatabase
+from tertulia.server.first_start import Credentials
+from tertulia.server.settings import Settings
+from tertulia.server.sources import settings_of
 from tertulia.wire import tokens
 
-from .clock import ShiftedClock
+from .clock import ShiftedClock, in_a_coroutine
+from .hosting import PATIENCE_S, Host, Work, hosted
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    import httpx
 
 WITHIN_S: Final = 20.0
 """How long anything may take that a test waits for."""
-GRACE_S: Final = 2.0
-"""How long connections may take to end by themselves."""
 
 
 class LocalServer:
     """A whole server on a free port of the loopback interface, with an account of its own.
 
-    Its database is in memory unless a file is named. All methods may be called from any thread.
+    ``with`` and ``async with`` start and stop it. Its data is in memory, and gone when it stops, unless a file for its
+    database is named. What it promises is meant for any thread, and for coroutines too: nothing blocks for longer than
+    it takes.
     """
 
     def __init__(self, settings: Settings | None = None, database: Path | None = None) -> None:
-        # What is promised in this process is known at once; nothing has to be looked for.
-        self.settings = settings or Settings(jobs=JobsSettings(poll_s=1))
-        self.clock = ShiftedClock()
-        self._file = database
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._server: Server | None = None
-        self._credentials: Credentials | None = None
+        self.settings = settings or Settings()
+        self.clock = ShiftedClock(self.settle, self.settle_async)
+        self._database = database
         self._port = 0
+        self._credentials: Credentials | None = None
+        self._thread: threading.Thread | None = None
+        self._life: _Life | None = None
 
     def __repr__(self) -> str:
-        return f"<LocalServer on port {self._port}>"
+        return f"<LocalServer {self.base_url if self.is_running else 'stopped'}>"
 
     # --- what a test needs to know
 
     @property
+    def is_running(self) -> bool:
+        return self._life is not None
+
+    @property
     def base_url(self) -> str:
-        """In place of ``https://conversations.twilio.com``."""
+        """In place of ``https://conversations.twilio.com``; the same for all its life."""
+        self._require_credentials()
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def ws_url(self) -> str:
-        """For the ``Twilsock`` option of the JavaScript SDK."""
-        return f"ws://127.0.0.1:{self._port}/v3/wsconnect"
+        """Where the official JavaScript SDK connects to."""
+        return f"{self.base_url.replace('http', 'ws', 1)}/v3/wsconnect"
 
     @property
     def account_sid(self) -> str:
-        return self._known.account_sid
+        return self._require_credentials().account_sid
 
     @property
     def auth_token(self) -> str:
-        return self._known.auth_token
+        return self._require_credentials().auth_token
 
     @property
     def api_key(self) -> str:
-        return self._known.api_key_sid
+        """SID of the API key that signs access tokens."""
+        return self._require_credentials().api_key_sid
 
     @property
     def api_secret(self) -> str:
-        return self._known.api_key_secret
+        return self._require_credentials().api_key_secret
 
     @property
     def service_sid(self) -> str:
         """The account's default service."""
-        return self._known.service_sid
+        return self._require_credentials().service_sid
 
-    def token(self, identity: str, *, ttl_s: int = 3600) -> str:
-        """An access token for a user, good from now on by the server's clock."""
+    def token(self, identity: str, *, ttl: int = 3600) -> str:
+        """An access token for a user, good from now on by the server's clock for ``ttl`` seconds.
+
+        The server takes none of less than three minutes, unless ``tokens.min_ttl_s`` says so.
+        """
         return tokens.mint(
             account_sid=self.account_sid,
             key_sid=self.api_key,
@@ -99,7 +97,7 @@ class LocalServer:
             identity=identity,
             service_sid=self.service_sid,
             now_s=self.clock.time(),
-            ttl_s=ttl_s,
+            ttl_s=ttl,
         )
 
     def environment(self) -> dict[str, str]:
@@ -114,135 +112,160 @@ class LocalServer:
             "WS_URL": self.ws_url,
         }
 
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """Runs a coroutine in the server's event loop, and waits for its answer."""
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("the server does not run")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WITHIN_S)
+    def rest(self) -> httpx.Client:
+        """An HTTP client that is logged in as the account; whoever asks for it closes it."""
+        import httpx
+
+        credentials = (self.account_sid, self.auth_token)
+        return httpx.Client(base_url=self.base_url, auth=credentials, trust_env=False, timeout=WITHIN_S)
+
+    # --- what a test can do to it
 
     def settle(self) -> None:
         """Everything that is due by now is done when this returns: webhooks told, timers run out, tokens ended."""
-        self.run(self._settle())
+        # Clients that live in this thread can answer no ping while it waits here.
+        patience = 0 if in_a_coroutine() else PATIENCE_S
+        self._do(lambda host: host.settle(patience), "what is due")
+
+    async def settle_async(self) -> None:
+        """``settle``, for coroutines: others go on meanwhile."""
+        done = self._begin(lambda host: host.settle(PATIENCE_S))
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.wrap_future(done)
+
+    def disconnect(self) -> None:
+        """Cuts all connections, as a broken network does. Clients come back by themselves."""
+        self._do(Host.cut, "cutting the connections")
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Nobody gets through while the block lasts: connections are cut, and new ones at once. Nothing is lost."""
+        self._do(Host.shut, "cutting the connections")
+        try:
+            yield
+        finally:
+            if self.is_running:
+                self._do(Host.let_in, "letting clients in")
 
     # --- its life
 
-    def start(self) -> None:
-        """Returns when it can be reached."""
-        ready: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(target=self._live, args=(ready,), name="tertulia-server", daemon=True)
-        self._thread.start()
+    def start(self) -> Self:
+        """Returns when it can be reached; on the port it had before, if it ran before."""
+        if self.is_running:
+            raise RuntimeError("the server runs already")
+        life = _Life(self.settings, self.clock, self._database, self._port)
+        thread = threading.Thread(target=life.live, name="tertulia-server", daemon=True)
+        thread.start()
         try:
-            ready.result(WITHIN_S)
+            host = life.ready.result(WITHIN_S)
         except BaseException:
-            self._thread.join(WITHIN_S)
+            life.end()
+            thread.join(WITHIN_S)
             raise
-        self.clock.advanced = self.settle
+        self._port, self._credentials = host.port, host.credentials
+        self._thread, self._life = thread, life
+        return self
 
     def stop(self) -> None:
-        """Nothing of it is left: no thread, no socket. May be called again."""
-        self.clock.advanced = None
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.call_soon_threadsafe(self._stop.set)
-        if self._thread is not None:
-            self._thread.join(WITHIN_S)
-            self._thread = None
+        """Nothing of it is left: no thread, no socket. Does nothing to one that is stopped."""
+        life, thread = self._life, self._thread
+        self._life = self._thread = None
+        if life is not None and thread is not None:
+            life.end()
+            thread.join(WITHIN_S)
+            if thread.is_alive():
+                raise TimeoutError(f"the server did not stop within {WITHIN_S:g} s")
+            if life.failure is not None:
+                raise life.failure
 
-    @property
-    def _known(self) -> Credentials:
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    # --- inside
+
+    def _require_credentials(self) -> Credentials:
         if self._credentials is None:
             raise RuntimeError("the server was not started")
         return self._credentials
 
-    def _live(self, ready: concurrent.futures.Future[None]) -> None:
+    def _begin(self, work: Work) -> concurrent.futures.Future[None]:
+        if self._life is None:
+            raise RuntimeError("the server does not run")
+        return self._life.begin(work)
+
+    def _do(self, work: Work, what: str) -> None:
+        done = self._begin(work)
         try:
-            asyncio.run(self._serve(ready))
+            done.result(WITHIN_S)
+        except TimeoutError:
+            done.cancel()
+            way_out = "; what it waits for may need this event loop: use advance_async" if in_a_coroutine() else ""
+            raise TimeoutError(f"{what} took longer than {WITHIN_S:g} s{way_out}") from None
+
+
+class _Life:
+    """From one start to one stop: what runs in the thread."""
+
+    def __init__(self, settings: Settings, clock: ShiftedClock, database: Path | None, port: int) -> None:
+        self._hosted = hosted(settings, clock, database, port)
+        self.ready: concurrent.futures.Future[Host] = concurrent.futures.Future()
+        self.failure: BaseException | None = None
+        """Why it did not end well."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = threading.Event()
+        self._is_over: asyncio.Event | None = None
+
+    def live(self) -> None:
+        try:
+            asyncio.run(self._run())
         except BaseException as error:
-            if not ready.done():
-                ready.set_exception(error)
+            if self.ready.done():
+                self.failure = error
             else:
-                raise
+                self.ready.set_exception(error)
 
-    async def _serve(self, ready: concurrent.futures.Future[None]) -> None:
-        self._stop = asyncio.Event()
-        with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tertulia-")))
-            database = SqliteDatabase(self._file)
-            await database.open()
-            try:
-                await self._serve_on(database, folder, ready)
-            finally:
-                await database.close()
+    async def _run(self) -> None:
+        self._loop, self._is_over = asyncio.get_running_loop(), asyncio.Event()
+        async with self._hosted as host:
+            self.ready.set_result(host)
+            if not self._over.is_set():
+                await self._is_over.wait()
 
-    async def _serve_on(self, database: SqliteDatabase, folder: Path, ready: concurrent.futures.Future[None]) -> None:
-        sealer, new_sid = Sealer(_key(self._file)), sid_maker(self.clock)
-        await migrate(database, clock=self.clock)
-        await make_first_account(database, sealer, Bootstrap(), self.clock, new_sid)
-        self._credentials = await first_credentials(database, sealer)
-        blobs = FolderBlobs(folder)
-        await blobs.open()
-        listening = socket.create_server(("127.0.0.1", self._port))
-        self._port = listening.getsockname()[1]
-        server = Server(self.settings, database, sealer, self.clock, new_sid, self.base_url, blobs=blobs)
-        config = server.uvicorn_config()
-        config.load()
-        gateway = uvicorn.Server(config)
-        gateway.lifespan = config.lifespan_class(config)
-        await server.start()
-        await gateway.startup(sockets=[listening])
-        self._server, self._loop = server, asyncio.get_running_loop()
-        ready.set_result(None)
-        try:
-            await self._stop.wait()
-        finally:
-            await _close(gateway)
-            await server.stop()
-            await blobs.close()
-            self._server = None
+    def begin(self, work: Work) -> concurrent.futures.Future[None]:
+        """Has it done in the server's event loop."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(self._carry_out(work), self._loop)
 
-    async def _settle(self) -> None:
-        server = self._server
-        assert server is not None
-        server.node.deadlines.sweep()
-        server.worker.wake()
-        await server.worker.run_due()
+    async def _carry_out(self, work: Work) -> None:
+        await work(self.ready.result())
+
+    def end(self) -> None:
+        self._over.set()
+        if self._loop is not None and self._is_over is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._is_over.set)
 
 
-def _key(file: Path | None) -> bytes:
-    """A key for secrets: fresh for a database in memory, kept beside one in a file."""
-    if file is None:
-        return os.urandom(32)
-    beside = file.with_name(f"{file.name}.key")
-    if not beside.exists():
-        beside.touch(mode=0o600)
-        beside.write_bytes(os.urandom(32))
-    return beside.read_bytes()
+def running_server(
+    settings: Settings | Mapping[str, object] | None = None, database: Path | None = None
+) -> LocalServer:
+    """A server for as long as a block lasts: ``with running_server() as server`` or ``async with``.
 
-
-async def _close(gateway: uvicorn.Server) -> None:
-    for listening in gateway.servers:
-        listening.close()
-    for connection in list(gateway.server_state.connections):
-        connection.shutdown()
-    try:
-        async with asyncio.timeout(GRACE_S):
-            while gateway.server_state.connections:  # noqa: ASYNC110 (what is waited for has no event)
-                await asyncio.sleep(0.002)
-    except TimeoutError:
-        for connection in list(gateway.server_state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
-        await asyncio.sleep(0.01)
-
-
-@contextlib.contextmanager
-def running_server(settings: Settings | None = None, database: Path | None = None) -> Iterator[LocalServer]:
-    """A server for as long as the block lasts."""
-    server = LocalServer(settings, database)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    ``settings`` may be given by name: ``{"tokens.min_ttl_s": 10}``. With ``database`` the data is in this file, and
+    beside it, and still there at the next start. Raises ``SettingsError`` for settings that do not exist or fit.
+    """
+    if settings is not None and not isinstance(settings, Settings):
+        settings = settings_of(settings, "settings of a test")
+    return LocalServer(settings, database)

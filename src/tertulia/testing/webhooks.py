@@ -1,19 +1,24 @@
-"""A receiver of webhooks that remembers what it was told, and answers as it was told to."""
+"""A receiver of webhooks that remembers what it hears, and answers what it was told to."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from tertulia.server.domain.webhooks import EVENTS
 from tertulia.wire import signatures
+
+if TYPE_CHECKING:
+    from .server import LocalServer
 
 LARGEST: Final = 1_048_576
 
@@ -62,8 +67,16 @@ class WebhookReceiver:
         self._thread.join()
         self._http.server_close()
 
+    def clear(self) -> None:
+        """Forgets what was heard; answers stay."""
+        with self._news:
+            self.captured.clear()
+
     def answer(self, event_type: str, json: Any = None, *, status: int = 200) -> None:
-        """What to say from now on to webhooks of this type: JSON that changes what was asked about, or a refusal."""
+        """What to say from now on to webhooks of this type: JSON that changes what was asked about, or a refusal.
+
+        Without either, it is as before the first call: nothing is changed, nothing refused.
+        """
         body = b"" if json is None else msgspec.json.encode(json)
         with self._news:
             self._answers[event_type] = (status, body)
@@ -85,7 +98,7 @@ class WebhookReceiver:
                         return each
                 left = end - time.monotonic()
                 if left <= 0:
-                    heard = ", ".join(each.event_type for each in self.captured) or "nothing"
+                    heard = ", ".join(each.event_type for each in self.captured[-20:]) or "nothing"
                     raise TimeoutError(f"no {event_type} within {timeout:g} s; heard: {heard}")
                 self._news.wait(left)
 
@@ -140,3 +153,25 @@ class WebhookReceiver:
                 """Says nothing: a test's output is the test's."""
 
         return Handler
+
+
+@contextmanager
+def capturing(server: LocalServer) -> Iterator[WebhookReceiver]:
+    """A receiver that hears every webhook of the server's account, before and after, for as long as the block lasts."""
+    receiver = WebhookReceiver(server.auth_token)
+    receiver.start()
+    try:
+        _tell(server, receiver.url)
+        yield receiver
+    finally:
+        try:
+            if server.is_running:
+                _tell(server, "")
+        finally:
+            receiver.stop()
+
+
+def _tell(server: LocalServer, url: str) -> None:
+    form = {"PreWebhookUrl": url, "PostWebhookUrl": url, "Method": "POST", "Filters": sorted(EVENTS)}
+    with server.rest() as rest:
+        rest.post("/v1/Configuration/Webhooks", data=form).raise_for_status()

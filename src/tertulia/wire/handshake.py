@@ -120,6 +120,11 @@ class ServerHandshake:
             return min(soon, self._silent_us())
         return None if self.state is State.CLOSED else self._until_us
 
+    @property
+    def awaits_pong(self) -> bool:
+        """The client was pinged, and has given no sign of life since."""
+        return self._pinged_us is not None
+
     def heard(self, now_us: int) -> None:
         """The client gave a sign of life that needs no answer: an acknowledgement, say."""
         self._heard_us = now_us

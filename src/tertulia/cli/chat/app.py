@@ -89,6 +89,14 @@ class ChatApp(App[None]):
         self.client = client
         self.failure: BaseException | None = None
         """Why it ended, unless the user wanted it to."""
+        # Held, because a search would look into whatever page lies above them.
+        self._top, self._title, self._typing = SplitBar(id="top"), SplitBar(id="title"), SplitBar(id="typing")
+        self._sidebar, self._history = Sidebar(id="sidebar"), History(self._lines, id="history")
+        self._news_bar, self._notice, self._composer = (
+            NewsBar(id="news"),
+            NoticeBar(id="notice"),
+            Composer(id="composer"),
+        )
         self._first = first
         self._now = clock or _now
         self._timeline: Timeline | None = None
@@ -103,20 +111,20 @@ class ChatApp(App[None]):
         self._reported: tuple[str, int] | None = None
 
     def compose(self) -> ComposeResult:
-        yield SplitBar(id="top")
+        yield self._top
         with Horizontal():
-            yield Sidebar(id="sidebar")
+            yield self._sidebar
             with Vertical():
-                yield SplitBar(id="title")
-                yield History(self._lines, id="history")
-                yield NewsBar(id="news")
-                yield SplitBar(id="typing")
-                yield NoticeBar(id="notice")
-                yield Composer(id="composer")
+                yield self._title
+                yield self._history
+                yield self._news_bar
+                yield self._typing
+                yield self._notice
+                yield self._composer
 
     def on_mount(self) -> None:
         self.client.on(Event, self._pass_on)
-        self.query_one(Sidebar).focus()
+        self._sidebar.focus()
         self._show_top()
         self._show_title()
         self.set_interval(1, self._each_second)
@@ -157,34 +165,34 @@ class ChatApp(App[None]):
 
     @property
     def chosen(self) -> Message | PendingMessage | None:
-        key = self.query_one(History).chosen
+        key = self._history.chosen
         if self._timeline is None or key is None:
             return None
         return self._timeline.message(key) or self._timeline.pending(key)
 
     def tell(self, text: str, *, is_error: bool = False, stays: bool = False) -> None:
-        self.query_one(NoticeBar).tell(text, is_error=is_error, stays=stays)
+        self._notice.tell(text, is_error=is_error, stays=stays)
 
     def open_conversation(self, conversation: Conversation) -> None:
         """Show this one, from its newest message."""
         if self._timeline is not None and self._timeline.conversation is conversation:
-            self.query_one(Composer).focus()
+            self._composer.focus()
             return
         self._timeline = timeline = Timeline(conversation, self.client.identity)
         self._news = 0
-        composer = self.query_one(Composer)
-        if composer.edited is not None:
-            composer.done()
-        composer.focus()
-        self.query_one(History).forget()
+        if self._composer.edited is not None:
+            self._composer.done()
+        self._composer.focus()
+        self._history.forget()
         self._changed()
         self.run_worker(self._load(timeline))
 
     def begin_edit(self, message: Message) -> None:
-        self.query_one(Composer).change(message)
+        self._history.choose_none()
+        self._composer.change(message)
 
     def show_help(self) -> None:
-        self.push_screen(Help())
+        self.push_screen(Help(), lambda _: self._looked_at())
 
     # --- what the client tells
 
@@ -207,7 +215,7 @@ class ChatApp(App[None]):
                 return
             case MessageAdded() if timeline is not None and event.message.conversation is timeline.conversation:
                 timeline.added(event.message)
-                if not self.query_one(History).is_at_newest and not timeline.is_own(event.message):
+                if not self._history.is_at_newest and not timeline.is_own(event.message):
                     self._news += 1
             case MessageUpdated() if timeline is not None and event.message.conversation is timeline.conversation:
                 timeline.changed(event.message)
@@ -239,14 +247,13 @@ class ChatApp(App[None]):
             return
         if self._first is not None:
             self._open_first()
-        self.query_one(Sidebar).show(self._rows())
+        self._sidebar.show(self._rows())
         self._show_title()
         self._show_typing()
-        history = self.query_one(History)
-        if self._timeline is not None and history.is_at_newest:
+        if self._timeline is not None and self._history.is_at_newest:
             self._news = 0
-        history.redraw()
-        self.query_one(NewsBar).count(self._news)
+        self._history.redraw()
+        self._news_bar.count(self._news)
         self._read()
 
     def _rows(self) -> list[Row]:
@@ -258,10 +265,9 @@ class ChatApp(App[None]):
 
     def _show_top(self) -> None:
         who = plain(self.client.identity) if self._is_ready else ""
-        top = self.query_one("#top", SplitBar)
-        top.say_both(f"Tertulia  {who}", self._connectivity.words(self.client.retries_in))
-        top.set_class(not self._connectivity.is_connected, "-away")
-        top.set_class(self._connectivity.is_denied, "-denied")
+        self._top.say_both(f"Tertulia  {who}", self._connectivity.words(self.client.retries_in))
+        self._top.set_class(not self._connectivity.is_connected, "-away")
+        self._top.set_class(self._connectivity.is_denied, "-denied")
 
     def _each_second(self) -> None:
         if not self._connectivity.is_connected:
@@ -271,17 +277,18 @@ class ChatApp(App[None]):
             self._changed()
 
     def _show_title(self) -> None:
-        title = self.query_one("#title", SplitBar)
         if self._timeline is None:
             is_listed = self.client.state is ClientState.READY and self.client.sync_status >= ClientSync.COMPLETED
             empty = is_listed and not self.client.known_conversations
-            title.say_both("no conversations yet: /create NAME" if empty else "choose a conversation", "")
+            if empty and self.screen.focused is self._sidebar:
+                self.screen.set_focus(self._composer)  # nothing is there to choose
+            self._title.say_both("no conversations yet: /create NAME" if empty else "choose a conversation", "")
             return
         conversation = self._timeline.conversation
         me = self.client.identity
         who = names.listed(names.others(conversation, me))
         closed = conversation.state is not None and conversation.state.current == "closed"
-        title.say_both(
+        self._title.say_both(
             names.of_conversation(conversation, me), f"with {who}" if who and not closed else "closed" if closed else ""
         )
 
@@ -293,7 +300,7 @@ class ChatApp(App[None]):
             who = sorted(names.of_participant(each) for each in participants if each.is_typing and each.identity != me)
         verb = "is" if len(who) == 1 else "are"
         hint = "e edit · Del take back · Esc return" if self.chosen is not None else ""
-        self.query_one("#typing", SplitBar).say_both(f"{names.listed(who)} {verb} typing …" if who else "", hint)
+        self._typing.say_both(f"{names.listed(who)} {verb} typing …" if who else "", hint)
 
     # --- what the user wants
 
@@ -308,7 +315,11 @@ class ChatApp(App[None]):
 
     def action_switch(self) -> None:
         if self._is_ready and len(self.screen_stack) == 1:
-            self.push_screen(Switcher(self._rows()), self._go_to)
+            self.push_screen(Switcher(self._rows()), self._switched)
+
+    def _switched(self, sid: str | None) -> None:
+        self._go_to(sid)
+        self._looked_at()
 
     def action_step(self, step: int) -> None:
         if not self._is_ready or len(self.screen_stack) > 1:
@@ -324,8 +335,7 @@ class ChatApp(App[None]):
 
     @on(Composer.Submitted)
     def _submitted(self, event: Composer.Submitted) -> None:
-        composer = self.query_one(Composer)
-        edited, timeline = composer.edited, self._timeline
+        edited, timeline = self._composer.edited, self._timeline
         try:
             meant = Say(event.text) if edited is not None else understood(event.text)
         except NotUnderstood as error:
@@ -340,21 +350,26 @@ class ChatApp(App[None]):
             if timeline is None:
                 self.tell("open a conversation first", is_error=True)
                 return
-            composer.done()
+            self._composer.done()
             if edited is not None:
                 message = edited
                 self._soon(lambda: message.edit(body=meant.text))
             else:
-                self.query_one(History).to_newest()
+                self._history.to_newest()
                 self._soon(lambda: timeline.conversation.post(meant.text))
             return
-        composer.done()
+        self._composer.done()
         self._soon(lambda: deeds.do(meant, self))
 
     @on(TextArea.Changed, "#composer")
     def _typed(self) -> None:
-        composer, timeline = self.query_one(Composer), self._timeline
-        if not composer.text or composer.text.startswith("/") or composer.edited is not None or timeline is None:
+        timeline = self._timeline
+        if (
+            not self._composer.text
+            or self._composer.text.startswith("/")
+            or self._composer.edited is not None
+            or timeline is None
+        ):
             return
         # The client tells the server seldom enough; here it only saves a task for each key.
         if (now := time.monotonic()) - self._typed_at >= 1:
@@ -368,9 +383,8 @@ class ChatApp(App[None]):
 
     @on(Composer.WentUp)
     def _choose(self) -> None:
-        history = self.query_one(History)
-        history.focus()
-        history.action_choose(-1)
+        self._history.focus()
+        self._history.action_choose(-1)
 
     @on(History.Chose)
     def _chose(self) -> None:
@@ -378,7 +392,7 @@ class ChatApp(App[None]):
 
     @on(History.Left)
     def _write(self) -> None:
-        self.query_one(Composer).focus()
+        self._composer.focus()
 
     @on(History.Wished)
     def _wish(self, event: History.Wished) -> None:
@@ -388,7 +402,7 @@ class ChatApp(App[None]):
 
     @on(NewsBar.Pressed)
     def _show_news(self) -> None:
-        self.query_one(History).to_newest()
+        self._history.to_newest()
 
     @on(History.TopReached)
     def _at_top(self) -> None:
@@ -399,14 +413,14 @@ class ChatApp(App[None]):
 
     @on(History.Moved)
     def _moved(self) -> None:
-        if self.query_one(History).is_at_newest:
+        if self._history.is_at_newest:
             self._news = 0
-            self.query_one(NewsBar).count(0)
+            self._news_bar.count(0)
             self._read()
 
     @on(events.AppFocus)
     def _looked_at(self) -> None:
-        self._read()
+        self.call_later(self._read)  # when the page that lay above is gone
 
     # --- what takes time
 
@@ -438,8 +452,7 @@ class ChatApp(App[None]):
         timeline = self._timeline
         if timeline is None or not self._is_ready or not self._connectivity.is_connected:
             return
-        history = self.query_one(History)
-        if not self.app_focus or len(self.screen_stack) > 1 or not history.is_at_newest:
+        if not self.app_focus or len(self.screen_stack) > 1 or not self._history.is_at_newest:
             return
         upto = reading.to_report(timeline.conversation, timeline.newest)
         if upto is not None and (timeline.conversation.sid, upto) != self._reported:

@@ -101,6 +101,11 @@ class History(ScrollView, can_focus=True):
         self.scroll_to(y=self._lowest, animate=False, force=True)
         self._tell()
 
+    def choose_none(self) -> None:
+        self.chosen = None
+        self.refresh()
+        self.post_message(self.Chose())
+
     def forget(self) -> None:
         """Another conversation: begin at its newest message."""
         self.chosen = None
@@ -169,9 +174,7 @@ class History(ScrollView, can_focus=True):
         self.to_newest()
 
     def action_leave(self) -> None:
-        self.chosen = None
-        self.refresh()
-        self.post_message(self.Chose())
+        self.choose_none()
         self.post_message(self.Left())
 
     def action_wish(self, command: str) -> None:

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from tertulia.client.errors import ConversationsError
 from tertulia.client.events import Event
 from tertulia.client.states import ConversationSync
 
@@ -49,14 +48,19 @@ class OutboxPlaces:
 
     async def message(self, sid: str, index: int) -> Message | None:
         conversation = self.conversation(sid)
-        if conversation is None:
-            return None
-        known = conversation.loaded_messages
-        with contextlib.suppress(TimeoutError):
-            await conversation._watch.until(lambda: index in known, self._session.config.visibility_timeout)
-        with contextlib.suppress(ConversationsError):
-            return await conversation.message_by_index(index)
-        return None
+        copy = conversation._history.copy if conversation is not None else None
+        if conversation is not None and copy is not None and copy.is_established:
+            known = conversation.loaded_messages
+            with contextlib.suppress(TimeoutError):
+                await conversation._watch.until(lambda: index in known, self._session.config.visibility_timeout)
+        else:
+            # Right after a start, or after a new connection: it may come with what was missed. If it does not, it was
+            # there when the list was opened, and is history, of which nothing is told.
+            conversation = await self._session.conversations.get(sid)
+            await conversation.ready()
+            if conversation._history.copy is not None:
+                await self._session.following.settled(conversation._history.copy)
+        return conversation.loaded_messages.get(index) or await conversation.message_by_index(index)
 
     def emit(self, sid: str, event: Event) -> None:
         """To the listeners of the conversation, or of the client alone while that does not know it."""

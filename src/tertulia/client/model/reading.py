@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Literal
 
 from tertulia.client.errors import InvalidArgumentError
@@ -11,6 +11,8 @@ from tertulia.client.paging import Page
 from .part import ConversationPart
 
 if TYPE_CHECKING:
+    from tertulia.client.receipts import RecipientDescriptor
+
     from .message import Message
 
 LARGEST_PAGE = 100
@@ -88,6 +90,10 @@ class Reading(ConversationPart):
         if copy is None or await self._session.following.item(copy, index) is None:
             return None
         return self._history.by_index.get(index)
+
+    def message_recipients(self, page_size: int = 50) -> AsyncIterator[RecipientDescriptor]:
+        """To whom the e-mails of this conversation went; a page has those of so many messages."""
+        return self._session.receipts.all_recipients(self.sid, page_size)
 
     async def _page(self, start: int | None, order: Order, limit: int) -> Page[Message]:
         if not 1 <= limit <= LARGEST_PAGE:

@@ -53,6 +53,7 @@ class Copy:
 
     __slots__ = (
         "_ahead",
+        "_complete",
         "_content",
         "_heard",
         "_reads",
@@ -88,6 +89,8 @@ class Copy:
         """All items of a map are known, as of some event up to the last."""
         self._content = NEVER
         """The last event of a document's content."""
+        self._complete = last_event_id
+        """Where the last replay ended: until then nothing is missing. In its midst, what came early may come late."""
         self._reads = 0
         self._heard: dict[Key, ItemShape | int] | None = None
         """What events have told of items while reads were under way: the item, or the event of its removal."""
@@ -107,38 +110,42 @@ class Copy:
         self.follower.document_changed(data, at)
         return True
 
-    def load(self, item: ItemShape) -> tuple[ItemShape | None, bool]:
+    def load(self, item: ItemShape, since: int | None = None) -> tuple[ItemShape | None, bool]:
         """An item was read: what it is by now (None when it is no more), and whether it was news.
 
-        What a read brings late does not undo what events have told meanwhile.
+        ``since`` is what ``reading`` gave. What a read brings late does not undo what events have told meanwhile.
         """
         key = self.key_of(item)
         if key is None:
             return None, False
+        since = self.last_event_id if since is None else since
         heard = self._heard.get(key) if self._heard else None
-        is_late = heard is not None and item.last_event_id < (heard if isinstance(heard, int) else heard.last_event_id)
-        if is_late:
+        heard_of = NEVER if heard is None else heard if isinstance(heard, int) else heard.last_event_id
+        if heard_of > item.last_event_id:
             if not isinstance(heard, ItemShape):
                 return None, False
             item = heard
         number, known = item.last_event_id, self.numbers.get(key)
         if known is not None and known >= number:
             return item, False
-        self.numbers[key] = number
-        if number > self.last_event_id and not is_late:
+        if number > since and number > heard_of:
+            if known is None and number <= self._complete:
+                # It came and went: of that a replay says nothing (realtime 9.7).
+                return None, False
             # Its event is still on the way, and will say whether it is new. A copy, or the whole page stays with it.
             if self._ahead is None:
                 self._ahead = {}
             self._ahead[key] = msgspec.structs.replace(item, data=item.data.copy())
+        self.numbers[key] = number
         self.follower.item_changed(key, item.data, item.date_updated, How.LOADED)
         return item, True
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[int]:
         """Inside, items are asked for and loaded; what events tell meanwhile wins over older answers."""
         self._reads += 1
         try:
-            yield
+            yield self.last_event_id
         finally:
             self._reads -= 1
             if not self._reads:
@@ -168,21 +175,29 @@ class Copy:
                 return self._was_removed(event)
         return False
 
-    def went_live(self, last_event_id: int | None) -> None:
-        """Everything up to this event has come, and what happens from now on will."""
+    def went_live(self, last_event_id: int | None) -> list[Key]:
+        """Everything up to this event has come, and what happens from now on will.
+
+        Gives the items that turned out to be no more: they came and went while they were read and nobody listened.
+        """
         self.is_established = True
         if last_event_id is not None:
             self.last_event_id = max(self.last_event_id, last_event_id)
-        if self._ahead is not None:
-            later = {key: item for key, item in self._ahead.items() if item.last_event_id > self.last_event_id}
-            self._ahead = later or None
+        self._complete = self.last_event_id
+        if not self._ahead:
+            return []
+        gone = [key for key, item in self._ahead.items() if item.last_event_id <= self._complete]
+        for key in gone:
+            del self._ahead[key]
+            self.gone(key)
+        return gone
 
     def fall_back(self, last_event_id: int) -> None:
         """The server knows no more than this: it has lost what came after, and counts on from there.
 
         What is known of the time that was lost counts as unknown; read it again (``doubtful``).
         """
-        self.last_event_id = last_event_id
+        self.last_event_id = self._complete = last_event_id
         self.is_doubtful = True
         self._content = NEVER
         self._ahead = self._heard = None
@@ -203,21 +218,19 @@ class Copy:
         key = self.key_of(event)
         if key is None:
             return False
-        number, known = event.id, self.numbers.get(key)
-        item = ItemShape(event.item_data, number, event.date_created, event.item_key, event.item_index)
+        known = self.numbers.get(key)
+        item = ItemShape(event.item_data, event.id, event.date_created, event.item_key, event.item_index)
         self._hear(key, item)
-        ahead = self._ahead.get(key) if self._ahead else None
-        if ahead is not None and self._ahead is not None and ahead.last_event_id <= number:
-            del self._ahead[key]
-        if known is not None and known >= number:
+        ahead = self._read_ahead(key, event.id)
+        if ahead is not None and ahead.last_event_id > event.id:
+            item = ahead  # as it is by now
+        if known is not None and known >= event.id:
+            # Only that it is new may be news: it was read before it was told.
             if ahead is None or how is not How.ADDED:
                 return False
-            # It was read before it was told that it is new, perhaps in a later state than this event's.
-            item = ahead
-        else:
-            if known is not None and ahead is None:
-                how = How.UPDATED  # an addition of what is known
-            self.numbers[key] = number
+        elif known is not None and ahead is None:
+            how = How.UPDATED  # an addition of what is known
+        self.numbers[key] = item.last_event_id
         self.follower.item_changed(key, item.data, item.date_updated, how)
         return True
 
@@ -227,12 +240,19 @@ class Copy:
             return False
         self._hear(key, event.id)
         known = self.numbers.get(key)
-        was_read_again = self._ahead is not None and self._ahead.pop(key, None) is not None
-        if known is not None and known > event.id and not was_read_again:
+        ahead = self._read_ahead(key, event.id)
+        if known is not None and known > event.id and ahead is None:
             return False  # that it has come again was told
         self.numbers.pop(key, None)
         self.follower.item_removed(key)
         return True
+
+    def _read_ahead(self, key: Key, number: int) -> ItemShape | None:
+        """The item as it was read before any event told of it; kept until events have come as far."""
+        ahead = self._ahead.get(key) if self._ahead else None
+        if ahead is not None and self._ahead is not None and ahead.last_event_id <= number:
+            del self._ahead[key]
+        return ahead
 
     def _hear(self, key: Key, told: ItemShape | int) -> None:
         if self._reads:

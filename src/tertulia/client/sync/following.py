@@ -271,7 +271,7 @@ class Following:
             case "subscription_established":
                 copy = self._subscriptions.established(event, correlation_id, _now())
                 if copy is not None:
-                    self._went_live(copy)
+                    self._went_live(copy, event.last_event_id)
             case "subscription_failed":
                 gone = self._subscriptions.failed(event, correlation_id, _now())
                 if gone is not None:
@@ -296,7 +296,9 @@ class Following:
         if self._is_open(copy):
             self._keeper.happened(copy, kind, event, was_news=was_news, advanced=copy.last_event_id != before)
 
-    def _went_live(self, copy: Copy) -> None:
+    def _went_live(self, copy: Copy, last_event_id: int | None) -> None:
+        for key in copy.went_live(last_event_id):
+            self._keeper.remove_item(copy, key)
         self._keeper.went_live(copy)
         self._tell_waiting(copy.sid)
         if copy.is_doubtful:

@@ -65,11 +65,11 @@ class Reading:
     async def read_all(self, copy: Copy, page_size: int) -> None:
         params: dict[str, str] = {"PageSize": str(page_size), "Order": "asc"}
         token: str | None = None
-        with copy.reading():
+        with copy.reading() as since:
             while True:
                 answer = await self._ask(copy, params)
                 for item in answer.items:
-                    self.load(copy, item)
+                    self.load(copy, item, since)
                 if not answer.meta.next_token:
                     return
                 if answer.meta.next_token == token:
@@ -84,7 +84,7 @@ class Reading:
         params = {"Order": order, "PageSize": str(wanted if inclusive or start is None else wanted + 1)}
         if start is not None:
             params["From"] = str(start)
-        with copy.reading():
+        with copy.reading() as since:
             answer = await self._ask(copy, params)
             is_first, is_last = answer.meta.previous_token is None, answer.meta.next_token is None
             shapes = answer.items
@@ -94,21 +94,21 @@ class Reading:
                     shapes, is_first = shapes[1:], False
                 if len(shapes) > wanted:
                     shapes, is_last = shapes[:wanted], False
-            items = [item for shape in shapes if (item := self.load(copy, shape)) is not None]
+            items = [item for shape in shapes if (item := self.load(copy, shape, since)) is not None]
         return ItemsPage(items, is_first, is_last)
 
     async def item(self, copy: Copy, key: Key) -> Item | None:
-        with copy.reading():
+        with copy.reading() as since:
             answer = await self._ask(copy, {"Index" if copy.kind is Kind.LIST else "Key": str(key)})
-            return self.load(copy, answer.items[0]) if answer.items else None
+            return self.load(copy, answer.items[0], since) if answer.items else None
 
-    def load(self, copy: Copy, shape: ItemShape) -> Item | None:
+    def load(self, copy: Copy, shape: ItemShape, since: int | None = None) -> Item | None:
         """An item that was read; None when it is no more, or cannot be read."""
         key = copy.key_of(shape)
         if key is None:
             return None
         try:
-            now, was_news = copy.load(shape)
+            now, was_news = copy.load(shape, since)
         except msgspec.MsgspecError as error:
             # One item that makes no sense must not hide all the others.
             log.warning("sync.item_not_readable", extra={"object": copy.sid, "why": str(error)})

@@ -195,7 +195,7 @@ class Subscriptions:
     # --- what the server answers
 
     def established(self, event: EventShape, correlation_id: float | None, now: float) -> Copy | None:
-        """An object is live, or was replayed in part; gives it when it is live."""
+        """An object is live, or was replayed in part; gives it when it is live, and is to be told so."""
         sid = event.object_sid or ""
         asked = self._answered(sid, correlation_id)
         copy = self._followed.get(sid)
@@ -206,6 +206,8 @@ class Subscriptions:
             return None
         self._stop_asking(sid)
         if event.replay_status == "interrupted":
+            if event.last_event_id is not None:
+                copy.last_event_id = max(copy.last_event_id, event.last_event_id)
             if copy.last_event_id > asked.after:
                 self._want(copy, first=True)
             else:
@@ -214,7 +216,6 @@ class Subscriptions:
             return None
         if event.last_event_id is not None and event.last_event_id < asked.after:
             copy.fall_back(event.last_event_id)
-        copy.went_live(event.last_event_id)
         self._troubled.pop(sid, None)
         self._settle()
         return copy

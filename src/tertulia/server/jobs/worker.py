@@ -70,6 +70,8 @@ class Worker:
         # Jobs that call somebody, by account.
         self._calling: Counter[str] = Counter()
         self._awake = asyncio.Event()
+        # What one has leased it has begun when the next looks: nothing is ever under way without being known here.
+        self._taking = asyncio.Lock()
         self._is_stopping = False
         self._at_rest = asyncio.Event()
         self._at_rest.set()
@@ -137,6 +139,10 @@ class Worker:
 
     async def _take(self) -> int:
         """Lease what is due, as far as there is room, and begin to perform it; how many. Zero: nothing can be begun."""
+        async with self._taking:
+            return await self._take_alone()
+
+    async def _take_alone(self) -> int:
         now, limit = self._clock.now(), self._settings.concurrency - len(self._performing)
         if limit <= 0 or not self._kinds:
             return 0

@@ -171,6 +171,10 @@ class Connection:
     def is_busy(self) -> bool:
         return self._in_flight > 0
 
+    @property
+    def awaits_pong(self) -> bool:
+        return self._handshake.awaits_pong
+
     def _drop_slow(self) -> None:
         if self._socket is not None:
             log.warning("connection.reader_too_slow", extra=observe.fields(peer=self._socket.peer))

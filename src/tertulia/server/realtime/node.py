@@ -45,6 +45,11 @@ class Leaving(Standing, Protocol):
         """It waits for answers."""
         ...
 
+    @property
+    def awaits_pong(self) -> bool:
+        """It was pinged, and has given no sign of life since."""
+        ...
+
     def offload(self, backoff: frames.Backoff) -> None: ...
 
 

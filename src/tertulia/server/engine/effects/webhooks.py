@@ -30,15 +30,15 @@ OF_THE_SYSTEM = frozenset(("onConversationStateUpdated", "onDeliveryUpdated", "o
 
 async def tell(unit: Unit, change: Change) -> None:
     """Promise the calls that this change calls for."""
-    if _is_silent(change):
-        return
     event, subject = EVENTS[type(change)], subject_of(change)
     conversation = subject if isinstance(subject, Conversation) else None
-    choice = await unit.hooks.of(unit.webhooks, subject.account_sid, subject.service_sid)
+    choice = unit.hooks.remembered(subject.account_sid, subject.service_sid)
+    if choice is None:  # nearly never
+        choice = await unit.hooks.of(unit.webhooks, subject.account_sid, subject.service_sid)
     hook = choice.of(event.name)
     url = hook.post_url if hook is not None else None
     has_webhooks = conversation is not None and conversation.webhook_count > 0
-    if url is None and not has_webhooks:
+    if (url is None and not has_webhooks) or _is_silent(change):
         return
     if not _is_told(unit, event, change):
         # Before anything is read, and without a word of what nobody waits for: old messages go by the thousand.
