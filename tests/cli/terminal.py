@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -124,9 +125,12 @@ def terminal(folder: Path, *arguments: str | Path, variables: Mapping[str, str] 
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "tmux.conf"
     config.write_text("set -g remain-on-exit on\nset -g status off\nset -g default-terminal screen-256color\n")
-    term = Terminal(f"tertulia-{os.getpid()}-{folder.name}", config, {"TZ": "UTC", **(variables or {})})
-    try:
-        term.start(TERTULIA, *map(str, arguments))
-        yield term
-    finally:
-        term.end()
+    # A folder of its own: tmux leaves its socket behind, and the path of one has to be short.
+    with tempfile.TemporaryDirectory(prefix="tmux-") as sockets:
+        known = {"TZ": "UTC", "TMUX_TMPDIR": sockets, **(variables or {})}
+        term = Terminal(f"tertulia-{os.getpid()}", config, known)
+        try:
+            term.start(TERTULIA, *map(str, arguments))
+            yield term
+        finally:
+            term.end()

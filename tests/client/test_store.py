@@ -222,6 +222,22 @@ async def test_objects_that_are_too_old_to_catch_up_from_are_not_told(path: Path
     await later.close()
 
 
+async def test_an_object_that_was_seen_since_is_as_young_as_that(path: Path) -> None:
+    now = 1_800_000_000.0
+    kept = await opened(SqliteStore(path, clock=lambda: now))
+    kept.save(a_list())
+    kept.save_item("CH1.messages", item(3))
+    now += 6 * DAY_S
+    kept.seen("CH1.messages")
+    kept.seen("CH2.messages")
+    await kept.close()
+    now += 6 * DAY_S
+    later = await opened(SqliteStore(path, clock=lambda: now))
+    assert later.load("CH1.messages") == (a_list(), [item(3)])
+    assert later.load("CH2.messages") is None
+    await later.close()
+
+
 async def test_objects_of_some_days_ago_are_told(path: Path) -> None:
     now = 1_800_000_000.0
     kept = await opened(SqliteStore(path, clock=lambda: now))

@@ -149,7 +149,7 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=60), st.booleans())
 @example([("follow", 0), ("pass_time", 1), ("say", 3), ("leave", 0), ("pass_time", 1), ("say", 3)], False)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_in_the_end_everything_followed_is_live_or_gone_and_nothing_else(
     steps: list[tuple[str, int]], reconnects: bool
 ) -> None:

@@ -33,6 +33,9 @@ PATIENCE_S: Final = 1.0
 """How long live clients may take for a pong, and tasks of the server to end."""
 LOOK_S: Final = 0.002
 
+Work = Callable[["Host"], Awaitable[None]]
+"""Something to be done in the server's event loop."""
+
 
 class Host:
     """A server that can be reached, and its account."""
@@ -156,7 +159,3 @@ async def _until(is_so: Callable[[], object], within_s: float) -> None:
         async with asyncio.timeout(within_s):
             while not is_so():  # noqa: ASYNC110 (what is waited for has no event)
                 await asyncio.sleep(LOOK_S)
-
-
-Work = Callable[[Host], Awaitable[None]]
-"""Something to be done in the server's event loop."""

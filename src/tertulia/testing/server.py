@@ -30,8 +30,8 @@ class LocalServer:
     """A whole server on a free port of the loopback interface, with an account of its own.
 
     ``with`` and ``async with`` start and stop it. Its data is in memory, and gone when it stops, unless a file for its
-    database is named. What it promises is meant for any thread, and for coroutines too: nothing blocks for longer than
-    it takes.
+    database is named. All of it may be used from any thread, and from coroutines: of what takes longer than a moment
+    there is a form that they await.
     """
 
     def __init__(self, settings: Settings | None = None, database: Path | None = None) -> None:
