@@ -201,7 +201,7 @@ class ItemPage(msgspec.Struct, frozen=True):
 
 def revision(event: int) -> str:
     """Opaque to clients: the last event's number in hexadecimal (realtime 9.1)."""
-    return format(max(event, 0), "x")
+    return f"{event:x}" if event > 0 else "0"
 
 
 # --- events

@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
+from tertulia.wire.sids import is_sid
+
 from . import limits
-from .errors import MEDIA_SIZE, MEDIA_TYPE, MEDIA_USED
+from .errors import MEDIA_MALFORMED, MEDIA_MISSING, MEDIA_SIZE, MEDIA_TYPE, MEDIA_USED
 from .media import Media, MediaCategory, MediaPart, read_parts
 
 EMAIL_TYPES: Final = ("text/plain", "text/html")
@@ -18,7 +20,11 @@ MOST_FILES: Final = limits.MEDIA_OF_A_MESSAGE + 2 * len(EMAIL_TYPES)
 
 
 def check_media_sids(sids: Sequence[str]) -> None:
-    """No more than any message has, and none twice; 50512, 50508."""
+    """SIDs of media, no more than any message has, and none twice; else 50506, 50510, 50512, 50508."""
+    if "" in sids:
+        raise MEDIA_MISSING()
+    if not all(is_sid(sid, "ME") for sid in sids):
+        raise MEDIA_MALFORMED()
     if len(sids) > MOST_FILES:
         raise MEDIA_SIZE(f"{len(sids)} media, a message has at most {limits.MEDIA_OF_A_MESSAGE} files")
     if len(set(sids)) < len(sids):

@@ -19,8 +19,6 @@ from .errors import (
     BODY_MISSING,
     BODY_TOO_LONG,
     CONTENT_MALFORMED,
-    MEDIA_MALFORMED,
-    MEDIA_MISSING,
     VARIABLE_KEY,
     VARIABLE_VALUE,
     VARIABLES_NOT_JSON,
@@ -106,11 +104,8 @@ class SendMessage(Command[Message], frozen=True, kw_only=True):
             raise CONTENT_MALFORMED()
         if self.content_variables is not None:
             check_variables(self.content_variables)
-        if "" in self.media_sids:
-            raise MEDIA_MISSING()
-        if not all(is_sid(sid, "ME") for sid in self.media_sids):
-            raise MEDIA_MALFORMED()
-        check_media_sids(self.media_sids)
+        if self.media_sids:
+            check_media_sids(self.media_sids)
         if not self.body and not self.media_sids and self.content_sid is None:
             raise BODY_MISSING()
 

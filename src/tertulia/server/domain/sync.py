@@ -54,7 +54,7 @@ class ObjectName(msgspec.Struct, frozen=True):
 
 
 def object_sid(kind: ObjectKind, owner_sid: str) -> str:
-    return kind.value + owner_sid[2:]
+    return kind + owner_sid[2:]
 
 
 def conversation_object_name(kind: ObjectKind, conversation_sid: str) -> str:

@@ -17,11 +17,9 @@ from .unit import Unit
 async def attachable(unit: Unit, service_sid: str, sids: Sequence[str]) -> tuple[Media, ...]:
     """The uploads of these SIDs, in this order, that the caller may make the files of one message.
 
-    One statement; none for none. Raises 50507 for one that is not there or not his, 50508 for one that has a message,
+    One statement. Raises 50507 for one that is not there or not his, 50508 for one that has a message,
     50511 and 50512 when they do not go together.
     """
-    if not sids:
-        return ()
     found = await unit.media.find_many(service_sid, sids)
     files: list[Media] = []
     for sid in sids:
@@ -42,8 +40,6 @@ def _is_his(media: Media, caller: Caller) -> bool:
 
 async def attach(unit: Unit, files: Sequence[Media], message: Message) -> None:
     """They belong to the message from now on. Raises ``Retryable`` when another message was quicker."""
-    if not files:
-        return
     sids = [media.sid for media in files]
     attached = await unit.media.attach_many(sids, message.conversation_sid, message.sid, unit.now)
     if attached < len(files):

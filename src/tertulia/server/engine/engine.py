@@ -125,10 +125,11 @@ class Engine:
 
     async def _execute(self, caller: Caller, command: Command[Any], settling: Attempt | None) -> Any:
         rule = RULES[type(command)]
-        if caller.is_identity and not rule.for_clients:
-            raise NOT_PERMITTED("This is not open to clients")
-        if caller.is_identity and (field := overstepped(rule, command)) is not None:
-            raise MAY_NOT_SET_ROLE() if field == "role_sid" else NOT_PERMITTED(f"{field} is not open to clients")
+        if caller.is_identity:
+            if not rule.for_clients:
+                raise NOT_PERMITTED("This is not open to clients")
+            if (field := overstepped(rule, command)) is not None:
+                raise MAY_NOT_SET_ROLE() if field == "role_sid" else NOT_PERMITTED(f"{field} is not open to clients")
         if caller.mutation_id is not None and (
             len(caller.mutation_id) > MUTATION_ID_CHARS or "\0" in caller.mutation_id
         ):
@@ -251,7 +252,8 @@ class Engine:
         for change in unit.changes:
             for effect in EFFECTS.get(type(change), ()):
                 await effect(unit, change)
-        await unit.write_promises()
+        if unit.promises or unit.withdrawn:
+            await unit.write_promises()
         if wish.settling is not None and not await unit.outbox.settle(wish.settling):
             raise LeaseLost
         caller = wish.caller

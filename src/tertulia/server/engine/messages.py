@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from tertulia.server.domain.attachments import parts_text
 from tertulia.server.domain.errors import BODY_MISSING, GROUP_AUTHOR, MEDIA_BODY
+from tertulia.server.domain.media import Media
 from tertulia.server.domain.messages import (
     DeleteMessage,
     Message,
@@ -38,10 +39,12 @@ from .unit import Unit
 async def send_message(unit: Unit, command: SendMessage, scene: ConversationScene) -> Message:
     before = scene.conversation
     before.require_open()
+    body = command.body or None
+    files: tuple[Media, ...] = ()
     if command.content_sid is not None:
         body, files = await compose(unit, command, before.service_sid)
-    else:
-        body, files = command.body or None, await attachable(unit, before.service_sid, command.media_sids)
+    elif command.media_sids:
+        files = await attachable(unit, before.service_sid, command.media_sids)
     author = command.author
     if author is None or (unit.caller.is_identity and "author" not in unit.amended):
         author = unit.caller.author
@@ -82,7 +85,8 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         messages_event=message.event,
     )
     await unit.messages.add(message)
-    await attach(unit, files, message)
+    if files:
+        await attach(unit, files, message)
     await unit.conversations.save(conversation, before)
     unit.record(MessageAdded(message=message, conversation=conversation))
     record_transition(unit, conversation, before, "EVENT")

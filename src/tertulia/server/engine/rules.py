@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
@@ -44,8 +44,8 @@ class Rule(msgspec.Struct, frozen=True):
     """The type of the answer, to give a stored one back."""
     for_clients: bool
     """Identities may send it; everybody else always may."""
-    account_only: tuple[str, ...] = ()
-    """The fields that an identity must leave alone."""
+    account_only: Mapping[str, Any]
+    """The fields that an identity must leave alone, as they are then."""
     pre_hook: str | None = None
     """The event that a receiver may be asked about before; he may say no (semantics 1.4)."""
 
@@ -74,7 +74,8 @@ def handles(
         answer = get_type_hints(handler)["return"]
         if answer != _promised(command):
             raise TypeError(f"{handler.__qualname__} answers {answer}, {command.__name__} promises something else")
-        account_only = () if clients_set is None else tuple(sorted(set(_defaults(command)).difference(clients_set)))
+        unset = {} if clients_set is None else _defaults(command)
+        account_only = {field: unset[field] for field in sorted(unset.keys() - set(clients_set or ()))}
         RULES[command] = Rule(handler, on, needs, answer, for_clients, account_only, pre_hook)
         return handler
 
@@ -105,7 +106,10 @@ def effect_of(
 
 def overstepped(rule: Rule, command: Command[Any]) -> str | None:
     """The first field that an identity has set and may not: roles, states, timers, other people's words."""
-    return next((field for field in rule.account_only if _is_set(command, field)), None)
+    for field, default in rule.account_only.items():
+        if getattr(command, field) != default:
+            return field
+    return None
 
 
 def unmet(needs: tuple[Need, ...], caller: Caller, command: Command[Any], scene: Scene) -> Need | None:

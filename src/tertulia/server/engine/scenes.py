@@ -6,6 +6,7 @@ not see does not exist for him: the same error, before any permission is looked 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -102,7 +103,9 @@ class OnUser(InService, Protocol):
 class OnMembership(InConversation, OnUser, Protocol): ...
 
 
+@lru_cache(maxsize=1024)
 def names(permissions: str) -> frozenset[str]:
+    """Those that a text lists. Remembered: an installation has few roles, and each command of a user asks."""
     return frozenset(permissions.split())
 
 

@@ -75,7 +75,8 @@ class _Made(Generic[T]):
 
     def __get__(self, unit: Unit, _owner: type[Unit]) -> T:
         # It then stands in the unit itself, before which Python does not come here.
-        made = unit.__dict__[self._name] = self._make(unit.connection)
+        made = self._make(unit.connection)
+        setattr(unit, self._name, made)
         return made
 
 
@@ -133,13 +134,16 @@ class Unit:
         """The fields of the command that a hook has replaced; its caller may not have been allowed to."""
         self.webhooks_heard: dict[str, list[ScopedWebhook]] = {}
         """Those of the conversations that something has happened in, read once."""
-        self.outbox = Outbox(connection, done_at=now if policy.keeps_done_jobs else None)
         self.changes: list[Change] = []
         self._told: list[ObjectEvent | Publication] = []
         self.promises: list[Promised] = []
         """What the outside world will be owed; written at the end of the transaction, as one statement."""
         self.withdrawn: list[str] = []
         """Keys of waiting jobs that are no longer owed."""
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.connection, done_at=self.now if self.policy.keeps_done_jobs else None)
 
     def record(self, change: Change) -> None:
         """Something became true; its effects run after the handler, in the order of recording."""
@@ -157,7 +161,7 @@ class Unit:
         self.withdrawn.append(key)
 
     async def write_promises(self) -> None:
-        """What is withdrawn goes from the outbox, what is promised gets into it. No statement when there is neither."""
+        """What is withdrawn goes from the outbox, what is promised gets into it."""
         if self.withdrawn:
             await self.outbox.withdraw(self.withdrawn)
         if self.promises:

@@ -71,11 +71,11 @@ def event_of(change: Change) -> Event | None:
 
 def subject_of(change: Any) -> Conversation | User:
     """What the change has happened to; it names the account and the service."""
-    subject: Conversation | User = change.user if isinstance(change, _OF_USERS) else change.conversation
+    subject: Conversation | User = change.user if type(change) in _OF_USERS else change.conversation
     return subject
 
 
-_OF_USERS: Final = (UserCreated, UserUpdated)
+_OF_USERS: Final = frozenset((UserCreated, UserUpdated))
 
 
 def post_parameters(event: Event, change: Change, caller: Caller, now: int) -> Parameters:

@@ -18,6 +18,12 @@ CONVERSATIONS = Table(Conversation, "conversations")
 _BENEATH_A_SERVICE = "EXISTS (SELECT 1 FROM services AS s WHERE s.sid = conversations.service_sid)"
 """What was beneath a deleted service is not there any more, though its rows go in steps."""
 
+_IN_SERVICE = f"SELECT {CONVERSATIONS.columns} FROM conversations WHERE {_BENEATH_A_SERVICE} AND service_sid = $1"
+_BY_SID = f"{_IN_SERVICE} AND sid = $2"
+_BY_NAME = f"{_IN_SERVICE} AND unique_name = $2"
+_LOCK_BY_SID = f"{_BY_SID} FOR UPDATE"
+_LOCK_BY_NAME = f"{_BY_NAME} FOR UPDATE"
+
 
 class ConversationFilter(msgspec.Struct, frozen=True):
     """What the list of a service's conversations is narrowed to. Times are inclusive, in microseconds."""
@@ -39,13 +45,10 @@ class Conversations:
 
     async def find(self, service_sid: str, key: str, *, lock: bool = False) -> Conversation | None:
         """By SID or unique name. A unique name never looks like a SID."""
-        column = "sid" if is_sid(key, "CH") else "unique_name"
-        row = await self._connection.row(
-            f"SELECT {CONVERSATIONS.columns} FROM conversations"
-            f" WHERE service_sid = $1 AND {column} = $2 AND {_BENEATH_A_SERVICE}{' FOR UPDATE' if lock else ''}",
-            service_sid,
-            key,
-        )
+        # Whole texts: put together for each message, they would cost more than to be run.
+        by_sid, by_name = (_LOCK_BY_SID, _LOCK_BY_NAME) if lock else (_BY_SID, _BY_NAME)
+        sql = by_sid if is_sid(key, "CH") else by_name
+        row = await self._connection.row(sql, service_sid, key)
         return CONVERSATIONS.entity(row) if row else None
 
     async def get(self, sid: str, *, lock: bool = False) -> Conversation | None:

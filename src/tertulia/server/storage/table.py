@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from itertools import starmap
+from itertools import compress, starmap
+from operator import itemgetter, ne
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -24,6 +25,8 @@ from .database import Connection, Row, StatementFailed
 
 E = TypeVar("E", bound=msgspec.Struct)
 Change = Callable[[Any], Any]
+_Update = tuple[str, Callable[[Row], tuple[Any, ...]]]
+"""The statement, and what takes its parameters from a row."""
 
 _PLAIN = (
     inspect.StrType,
@@ -65,7 +68,7 @@ class Table(Generic[E]):
         self._insert = f"INSERT INTO {table} ({self.columns}) VALUES ({values})"
         self._get = f"{self._select} WHERE {mine}"
         self._delete = f"DELETE FROM {table} WHERE {mine}"
-        self._updates: dict[tuple[int, ...], str] = {}
+        self._updates: dict[tuple[int, ...], _Update] = {}
 
     # -- rows and entities --------------------------------------------------------------------------------------------
 
@@ -119,22 +122,22 @@ class Table(Generic[E]):
         if before is None:
             places = self._beside_key
         else:
-            earlier = self.row_of(before)
-            places = tuple([at for at, value in enumerate(row) if value is not earlier[at] and value != earlier[at]])
+            places = tuple(compress(range(self.width), map(ne, row, self.row_of(before))))
         if not places:
             return
-        sql = self._updates.get(places) or self._compose_update(places)
-        if not await connection.execute(sql, *[row[at] for at in places], *[row[at] for at in self._key_at]):
+        sql, parameters = self._updates.get(places) or self._compose_update(places)
+        if not await connection.execute(sql, *parameters(row)):
             raise StatementFailed(f"{self._name} has no row for the {self._entity.__name__} to save")
 
-    def _compose_update(self, places: tuple[int, ...]) -> str:
+    def _compose_update(self, places: tuple[int, ...]) -> _Update:
         if not set(places).isdisjoint(self._key_at):
             raise StatementFailed(f"{self._name}: a key does not change")
-        names = [self._names[at] for at in (*places, *self._key_at)]
-        terms = [f"{_quoted(name)} = ${number}" for number, name in enumerate(names, 1)]
+        columns = (*places, *self._key_at)
+        terms = [f"{_quoted(self._names[at])} = ${number}" for number, at in enumerate(columns, 1)]
         change, mine = ", ".join(terms[: len(places)]), " AND ".join(terms[len(places) :])
-        sql = self._updates[places] = f"UPDATE {_quoted(self._name)} SET {change} WHERE {mine}"
-        return sql
+        sql = f"UPDATE {_quoted(self._name)} SET {change} WHERE {mine}"
+        update = self._updates[places] = (sql, itemgetter(*columns))
+        return update
 
     async def get(self, connection: Connection, *key: Any) -> E | None:
         """The entity with this key."""

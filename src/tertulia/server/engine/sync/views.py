@@ -201,13 +201,14 @@ class ListView(Collection[int]):
         )
 
     def changed(self, index: int, data: ItemData, number: int, at: int, *, added: bool) -> ObjectEvent:
+        mark = revision(number)
         event = ListItemChanged(
             id=number,
             date_created=millisecond(at),
             list_sid=self.sid,
-            list_revision=revision(number),
+            list_revision=mark,
             item_index=index,
-            item_revision=revision(number),
+            item_revision=mark,
             item_url=f"{self.url}/Items/{index}",
             item_data=data,
         )
