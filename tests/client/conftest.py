@@ -9,6 +9,8 @@ import pytest
 
 from tests.engine.world import World, new_world
 
+from .connecting import Lines
+from .scripted import Scripted
 from .stage import Stage
 
 
@@ -26,3 +28,18 @@ async def stage(world: World, tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
     finally:
         await stage.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Scripted]:
+    server = Scripted()
+    await server.open()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+async def lines() -> AsyncIterator[Lines]:
+    lines = Lines()
+    yield lines
+    await lines.close()

@@ -184,14 +184,6 @@ class Stage:
             assert await room._session.following.settled(copy, PATIENCE_S)
 
 
-async def live(room: Conversation) -> None:
-    """Returns when its events come as they happen: a replay would tell only what became of them."""
-    following = room._session.following
-    for copy in (room._document, room._roster.copy, room._history.copy):
-        assert copy is not None
-        await following.settled(copy, PATIENCE_S)
-
-
 async def until(is_so: Callable[[], object]) -> None:
     """Returns when it is so; fails when that takes too long."""
     async with asyncio.timeout(PATIENCE_S):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -43,21 +42,6 @@ class Made(msgspec.Struct):
 
 class Number(msgspec.Struct):
     number: int
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Scripted]:
-    server = Scripted()
-    await server.open()
-    yield server
-    await server.close()
-
-
-@pytest.fixture
-async def lines() -> AsyncIterator[Lines]:
-    lines = Lines()
-    yield lines
-    await lines.close()
 
 
 class Time:

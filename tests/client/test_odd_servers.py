@@ -39,21 +39,6 @@ from .stage import until
 CONNECTING, CONNECTED = ConnectionState.CONNECTING, ConnectionState.CONNECTED
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Scripted]:
-    server = Scripted()
-    await server.open()
-    yield server
-    await server.close()
-
-
-@pytest.fixture
-async def lines() -> AsyncIterator[Lines]:
-    lines = Lines()
-    yield lines
-    await lines.close()
-
-
 def refused(status: int, code: int | None = None, backoff: Backoff | None = None) -> Callable[[Frame], bytes]:
     """A way to answer a first frame."""
     payload = backoff.payload() if backoff else b""

@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-import msgspec
-
+from .attributes import Json, attributes_text
 from .config import ClientConfig
 from .dispatch import Emitter, Hub
 from .errors import (
@@ -28,7 +27,6 @@ from .events import (
 )
 from .life import Life
 from .model.conversation import Conversation
-from .model.payloads import Json
 from .model.user import User
 from .paging import Page
 from .push import PushNotification
@@ -289,7 +287,7 @@ class ConversationsClient(Emitter):
         Raises ``ConflictError`` for a name that is taken.
         """
         self._require()
-        body: dict[str, object] = {"attributes": msgspec.json.encode({} if attributes is None else attributes).decode()}
+        body: dict[str, object] = {"attributes": attributes_text(attributes)}
         given = {"friendly_name": friendly_name, "unique_name": unique_name, "access": access}
         body.update({name: value for name, value in given.items() if value is not None})
         conversation = await self._life.session.conversations.create(body)

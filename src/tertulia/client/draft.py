@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .attributes import attributes_text
 from .configuration import Options
 from .errors import InvalidArgumentError
 
@@ -64,7 +65,7 @@ class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
         """The command that makes the message (client-commands 4.3)."""
         body: dict[str, object] = {
             "media_sids": list(media_sids),
-            "attributes": msgspec.json.encode({} if self.attributes is None else self.attributes).decode(),
+            "attributes": attributes_text(self.attributes),
         }
         if self.body is not None:
             body["body"] = self.body

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError, NotFoundError
 from tertulia.client.events import (
@@ -21,12 +22,12 @@ from tertulia.client.events import (
     ConversationUpdated,
 )
 from tertulia.client.states import ConversationField, ConversationStatus, ConversationSync, NotificationLevel
-from tertulia.client.sync import Copy, How, Kind
+from tertulia.client.sync import ContentFollower, Copy, Kind
 
 from .answers import Added, Stamped
 from .history import History
 from .participant import Participant
-from .payloads import ConversationData, Json, MembershipData, attributes_of, conversation_data
+from .payloads import ConversationData, MembershipData, conversation_data
 from .reading_marks import ReadingMarks
 from .roster import Roster
 from .sending import Sending
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _UNSET = msgspec.UNSET
 
 
-class Conversation(ReadingMarks, Sending):
+class Conversation(ContentFollower, ReadingMarks, Sending):
     """One conversation; the same object for the same SID as long as the client lives (object-model A.3, D.4)."""
 
     __slots__ = (
@@ -159,11 +160,11 @@ class Conversation(ReadingMarks, Sending):
         """Take part."""
         session = self._session
         command = session.calls.post(self._url("Participants"), {"identity": session.identity}, Added)
-        if not wait:
-            await command
-            return
         await self._watch.visible(
-            command, lambda _: self.status is ConversationStatus.JOINED, session.config.visibility_timeout
+            command,
+            lambda _: self.status is ConversationStatus.JOINED,
+            session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def leave(self, *, wait: bool = True) -> None:
@@ -172,22 +173,22 @@ class Conversation(ReadingMarks, Sending):
         if self.status is not ConversationStatus.JOINED:
             return
         command = session.calls.delete(self._url("Participants", session.identity))
-        if not wait:
-            await command
-            return
         await self._watch.visible(
-            command, lambda _: self.status is not ConversationStatus.JOINED, session.config.visibility_timeout
+            command,
+            lambda _: self.status is not ConversationStatus.JOINED,
+            session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def delete(self, *, wait: bool = True) -> None:
         """Remove it, for everybody; with ``wait`` it is gone here, too, when it returns."""
         session = self._session
         command = session.calls.delete(self._url())
-        if not wait:
-            await command
-            return
         await self._watch.visible(
-            command, lambda _: not session.conversations.knows(self), session.config.visibility_timeout
+            command,
+            lambda _: not session.conversations.knows(self),
+            session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def update(
@@ -211,7 +212,7 @@ class Conversation(ReadingMarks, Sending):
             # On the wire an empty text takes the name away (client-commands 4.1).
             body["unique_name"], wanted["unique_name"] = unique_name or "", unique_name or None
         if attributes is not _UNSET:
-            body["attributes"], wanted["attributes"] = msgspec.json.encode(attributes).decode(), attributes
+            body["attributes"], wanted["attributes"] = attributes_text(attributes), attributes
         if not body:
             raise InvalidArgumentError("nothing to update: give friendly_name, unique_name or attributes")
         command = self._session.calls.post(self._url(), body, Stamped)
@@ -222,16 +223,16 @@ class Conversation(ReadingMarks, Sending):
         wanted = NotificationLevel(level)
         url = self._session.my_conversation_url(self.sid)
         command = self._session.calls.post(url, {"notification_level": wanted.value}, Stamped)
-        if not wait:
-            await command
-            return
         await self._watch.visible(
-            command, lambda _: self.notification_level is wanted, self._session.config.visibility_timeout
+            command,
+            lambda _: self.notification_level is wanted,
+            self._session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def add_participant(self, identity: str, *, attributes: Json = None, wait: bool = True) -> Participant | None:
         """Let a user take part; gives him, when he can be seen here, or None without ``wait``."""
-        body: dict[str, object] = {"identity": identity, "attributes": _text_of(attributes)}
+        body: dict[str, object] = {"identity": identity, "attributes": attributes_text(attributes)}
         return await self._add(body, wait)
 
     async def add_address_participant(
@@ -247,7 +248,7 @@ class Conversation(ReadingMarks, Sending):
         """Let somebody take part by his number or address; ``proxy_address`` is ours."""
         binding = {"address": address, "proxy_address": proxy_address, "name": email_name, "level": email_level}
         body: dict[str, object] = {
-            "attributes": _text_of(attributes),
+            "attributes": attributes_text(attributes),
             "messaging_binding": {name: value for name, value in binding.items() if value is not None},
         }
         return await self._add(body, wait)
@@ -256,13 +257,11 @@ class Conversation(ReadingMarks, Sending):
         """Let somebody take part no more: a participant, his SID, or an identity."""
         name = who.sid if isinstance(who, Participant) else who
         command = self._session.calls.delete(self._url("Participants", name))
-        if not wait:
-            await command
-            return
         await self._watch.visible(
             command,
             lambda _: name not in self._roster.by_sid and self._roster.of_identity(name) is None,
             self._session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def _add(self, body: dict[str, object], wait: bool) -> Participant | None:
@@ -279,14 +278,12 @@ class Conversation(ReadingMarks, Sending):
         return self._roster.by_sid[added.sid]
 
     async def _updated(self, command: Any, wanted: dict[str, object], wait: bool) -> None:
-        if not wait or self._document is None:
-            await command
-            return
         await self._watch.updated(
             command,
             lambda: self._state.date_updated,
             lambda: all(getattr(self._state, name) == value for name, value in wanted.items()),
             self._session.config.visibility_timeout,
+            wait=wait and self._document is not None,
         )
 
     # --- what happens to it
@@ -314,12 +311,6 @@ class Conversation(ReadingMarks, Sending):
     def object_removed(self) -> None:
         self._document = None
         self._session.conversations.gone(self)
-
-    def item_changed(self, key: str | int, data: msgspec.Raw, at: str, how: How) -> None:
-        raise TypeError("a document has no items")
-
-    def item_removed(self, key: str | int) -> None:
-        raise TypeError("a document has no items")
 
     def _take_membership(self, data: MembershipData) -> None:
         values: dict[str, Any] = {"last_read_message_index": data.last_consumed_message_index}
@@ -397,7 +388,3 @@ class Conversation(ReadingMarks, Sending):
 
     def _hub(self) -> Hub:
         return self._session
-
-
-def _text_of(attributes: Json) -> str:
-    return msgspec.json.encode({} if attributes is None else attributes).decode()

@@ -27,7 +27,7 @@ from tertulia.client.events import (
     SyncStatusChanged,
 )
 from tertulia.client.states import ClientSync, ConversationStatus, ConversationSync
-from tertulia.client.sync import Copy, How, Kind
+from tertulia.client.sync import Copy, How, ItemFollower, Kind
 
 from .answers import Created, Looked, Mine
 from .conversation import Conversation
@@ -44,7 +44,7 @@ ATTEMPTS = 3
 PAGE_SIZE = 100
 
 
-class Conversations:
+class Conversations(ItemFollower):
     """Every conversation of the user, one object per SID.
 
     An object that the application still holds when its conversation comes back is that conversation's again.
@@ -170,9 +170,6 @@ class Conversations:
         conversation = self._objects.get(str(key))
         if conversation is not None:
             self.gone(conversation)
-
-    def document_changed(self, data: msgspec.Raw, at: str) -> None:
-        raise TypeError("the user's conversations are a map")
 
     def object_removed(self) -> None:
         # The user was deleted; what comes of it is told conversation by conversation.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tertulia.client.events import MessageAdded, MessageRemoved
-from tertulia.client.sync import Copy, How
+from tertulia.client.sync import Copy, How, ItemFollower
 
 from .message import Message, message_snapshot
 from .payloads import message_data
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
 
 
-class History:
+class History(ItemFollower):
     """Messages by index. At most ``max_cached_messages`` are remembered: those told longest ago are let go first."""
 
     __slots__ = ("_conversation", "_held", "by_index", "copy")
@@ -67,9 +67,6 @@ class History:
             self._conversation._emit(MessageRemoved(known))
             self._conversation._watch.changed()
             known._end()
-
-    def document_changed(self, data: msgspec.Raw, at: str) -> None:
-        raise TypeError("messages are a list")
 
     def object_removed(self) -> None:
         self.copy = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.content import ContentData, rich_content
 from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError, NotFoundError
@@ -16,7 +17,7 @@ from tertulia.client.media import Media
 from tertulia.client.states import MessageField
 
 from .answers import Stamped
-from .payloads import Json, MessageData, attributes_of
+from .payloads import MessageData
 from .snapshots import Delivery, MessageSnapshot, changed
 from .waiting import Watch
 
@@ -166,15 +167,12 @@ class Message(Emitter):
         if body is not msgspec.UNSET:
             sent["body"] = wanted["body"] = body
         if attributes is not msgspec.UNSET:
-            sent["attributes"] = msgspec.json.encode(attributes).decode()
+            sent["attributes"] = attributes_text(attributes)
             wanted["attributes"] = attributes
         if not sent:
             raise InvalidArgumentError("nothing to edit: give body or attributes")
         session = self._conversation._session
         command = session.calls.post(self._url(), sent, Stamped)
-        if not wait:
-            await command
-            return
         if self._watch is None:
             self._watch = Watch()
         await self._watch.updated(
@@ -182,19 +180,18 @@ class Message(Emitter):
             lambda: self._state.date_updated,
             lambda: all(getattr(self._state, name) == value for name, value in wanted.items()),
             session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def delete(self, *, wait: bool = True) -> None:
         """Take it back; with ``wait`` it is gone here, too, when it returns."""
         conversation = self._conversation
         command = conversation._session.calls.delete(self._url())
-        if not wait:
-            await command
-            return
         await conversation._watch.visible(
             command,
             lambda _: self.index not in conversation._history.by_index,
             conversation._session.config.visibility_timeout,
+            wait=wait,
         )
 
     def delivery_receipts(self) -> AsyncIterator[DeliveryReceipt]:

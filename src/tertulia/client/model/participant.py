@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError
 from tertulia.client.events import ParticipantUpdated, TypingEnded, TypingStarted
 from tertulia.client.states import ParticipantField
 
 from .answers import Stamped
-from .payloads import Json, ParticipantData, attributes_of, moment
+from .payloads import ParticipantData, moment
 from .snapshots import ParticipantSnapshot, changed
 from .waiting import Watch
 
@@ -120,18 +119,16 @@ class Participant(Emitter):
     async def update(self, *, attributes: Json, wait: bool = True) -> None:
         """Change his attributes; with ``wait`` they are there when it returns (object-model D.5)."""
         session = self._conversation._session
-        body = {"attributes": msgspec.json.encode(attributes).decode()}
+        body = {"attributes": attributes_text(attributes)}
         command = session.calls.post(
             session.conversation_url(self._conversation.sid, "Participants", self.sid), body, Stamped
         )
-        if not wait:
-            await command
-            return
         await self._watched().updated(
             command,
             lambda: self._state.date_updated,
             lambda: self._state.attributes == attributes,
             session.config.visibility_timeout,
+            wait=wait,
         )
 
     async def remove(self, *, wait: bool = True) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-Json = Any
-"""Any JSON value."""
+from tertulia.client.attributes import Json
 
 
 class LastMessageData(msgspec.Struct, frozen=True):
@@ -106,16 +105,6 @@ class ValueData(msgspec.Struct, frozen=True):
 class ReachabilityData(msgspec.Struct, frozen=True):
     online: bool | None = None
     notifiable: bool | None = None
-
-
-def attributes_of(value: Json) -> Json:
-    """Attributes as JSON: on the wire they are a text of JSON, or JSON. What cannot be read is ``{}``."""
-    if isinstance(value, str):
-        try:
-            return msgspec.json.decode(value)
-        except ValueError:
-            return {}
-    return {} if value is None else value
 
 
 def moment(value: datetime | int | None) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tertulia.client.events import ParticipantJoined, ParticipantLeft
-from tertulia.client.sync import Copy, How
+from tertulia.client.sync import Copy, How, ItemFollower
 
 from .participant import Participant, participant_snapshot
 from .payloads import participant_data
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
 
 
-class Roster:
+class Roster(ItemFollower):
     """Who takes part, by SID."""
 
     __slots__ = ("_conversation", "by_sid", "copy")
@@ -56,9 +56,6 @@ class Roster:
         self._conversation._emit(ParticipantLeft(known))
         self._conversation._watch.changed()
         known._end()
-
-    def document_changed(self, data: msgspec.Raw, at: str) -> None:
-        raise TypeError("a roster is a map")
 
     def object_removed(self) -> None:
         # That the conversation has gone is told by its document, or by the user's conversations.

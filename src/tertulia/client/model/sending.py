@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
+from tertulia.client.attributes import Json
 from tertulia.client.draft import MessageDraft
 from tertulia.client.errors import InvalidArgumentError
 from tertulia.client.states import ConversationStatus
 
 from .answers import Sent, Typed
 from .part import ConversationPart
-from .payloads import Json
 
 if TYPE_CHECKING:
     from tertulia.client.media import FileToSend

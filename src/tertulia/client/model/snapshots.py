@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tertulia.client.attributes import Json
 from tertulia.client.states import ConversationStatus, NotificationLevel
 
-from .payloads import Json, MediaData
+from .payloads import MediaData
 
 F = TypeVar("F", bound=StrEnum)
 

@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError
 from tertulia.client.events import UserUpdated
 from tertulia.client.states import UserField
+from tertulia.client.sync import Copy, How, ItemFollower
 
 from .answers import Stamped
-from .payloads import Json, attributes_of, reachability_data, value_data
+from .payloads import reachability_data, value_data
 from .snapshots import UserSnapshot, changed
 from .waiting import Watch
 
 if TYPE_CHECKING:
     from tertulia.client.session import Session
-    from tertulia.client.sync import Copy, How
 
 
-class User(Emitter):
+class User(ItemFollower, Emitter):
     """A user of the service. Lives with the events of his profile while he is subscribed to (object-model A.7)."""
 
     __slots__ = ("_copy", "_session", "_state", "_watch")
@@ -80,18 +81,16 @@ class User(Emitter):
         if friendly_name is not msgspec.UNSET:
             body["friendly_name"] = wanted["friendly_name"] = friendly_name
         if attributes is not msgspec.UNSET:
-            body["attributes"] = msgspec.json.encode(attributes).decode()
+            body["attributes"] = attributes_text(attributes)
             wanted["attributes"] = attributes
         if not body:
             raise InvalidArgumentError("nothing to update: give friendly_name or attributes")
         command = self._session.calls.post(self._session.user_url(self.identity), body, Stamped)
-        if not wait or not self.is_subscribed:
-            await command
-            return
         await self._watch.visible(
             command,
             lambda _: all(getattr(self._state, name) == value for name, value in wanted.items()),
             self._session.config.visibility_timeout,
+            wait=wait and self.is_subscribed,
         )
 
     async def unsubscribe(self) -> None:
@@ -115,9 +114,6 @@ class User(Emitter):
     def item_removed(self, key: str | int) -> None:
         if key == "reachability":
             self._become(is_online=None, is_notifiable=None)
-
-    def document_changed(self, data: msgspec.Raw, at: str) -> None:
-        raise TypeError("a profile is a map")
 
     def object_removed(self) -> None:
         self._session.users.unsubscribe(self, gone=True)

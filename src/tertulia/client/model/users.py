@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from tertulia.client.attributes import attributes_of
 from tertulia.client.errors import SyncObjectError
 from tertulia.client.events import UserSubscribed, UserUnsubscribed
 from tertulia.client.sync import Kind
 
 from .answers import UserAnswer
-from .payloads import attributes_of
 from .snapshots import UserSnapshot
 from .user import User
 

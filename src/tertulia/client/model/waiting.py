@@ -43,9 +43,16 @@ class Watch:
         if self._waiting is not None and entry in self._waiting:
             self._waiting.remove(entry)
 
-    async def visible(self, command: Awaitable[R], is_so: Callable[[R], bool], timeout: float) -> R:
-        """The command's answer, when what it did can be seen here. Raises ``UpdateTimeoutError`` if it cannot."""
+    async def visible(
+        self, command: Awaitable[R], is_so: Callable[[R], bool], timeout: float, *, wait: bool = True
+    ) -> R:
+        """The command's answer, when what it did can be seen here; at once without ``wait``.
+
+        Raises ``UpdateTimeoutError`` if it cannot be seen in time.
+        """
         answer = await command
+        if not wait:
+            return answer
         try:
             await self.until(lambda: is_so(answer), timeout)
         except TimeoutError:
@@ -60,6 +67,8 @@ class Watch:
         date_updated: Callable[[], datetime | None],
         has_values: Callable[[], bool],
         timeout: float,
+        *,
+        wait: bool = True,
     ) -> None:
         """Like ``visible``, for an update whose answer says when it was.
 
@@ -76,7 +85,7 @@ class Watch:
             # Of the same millisecond may also be what was there before.
             return known > told or (known == told and self.changes > before)
 
-        await self.visible(command, is_so, timeout)
+        await self.visible(command, is_so, timeout, wait=wait)
 
     def changed(self) -> None:
         """Something is different: look again."""

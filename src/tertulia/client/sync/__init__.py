@@ -7,17 +7,19 @@ what is to be said), ``following`` (all of it, over a connection).
 
 from __future__ import annotations
 
-from .copies import Copy, Follower, How, Key, Kind
+from .copies import ContentFollower, Copy, Follower, How, ItemFollower, Key, Kind
 from .following import Following
 from .kept import StoredItem, StoredObject, SyncStore
 from .reading import Item, ItemsPage
 
 __all__ = [
+    "ContentFollower",
     "Copy",
     "Follower",
     "Following",
     "How",
     "Item",
+    "ItemFollower",
     "ItemsPage",
     "Key",
     "Kind",

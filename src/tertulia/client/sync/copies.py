@@ -48,6 +48,27 @@ class Follower(Protocol):
     def object_removed(self) -> None: ...
 
 
+class ItemFollower:
+    """A follower of a map or a list, which have no content of their own."""
+
+    __slots__ = ()
+
+    def document_changed(self, data: msgspec.Raw, at: str) -> None:
+        raise TypeError("a map or a list has no content of its own")
+
+
+class ContentFollower:
+    """A follower of a document, which has no items."""
+
+    __slots__ = ()
+
+    def item_changed(self, key: Key, data: msgspec.Raw, at: str, how: How) -> None:
+        raise TypeError("a document has no items")
+
+    def item_removed(self, key: Key) -> None:
+        raise TypeError("a document has no items")
+
+
 class Copy:
     """One object that is followed."""
 

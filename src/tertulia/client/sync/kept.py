@@ -22,6 +22,9 @@ class StoredObject(msgspec.Struct, frozen=True):
     """Of a document."""
     at: str
 
+    def __repr__(self) -> str:
+        return f"<StoredObject {self.kind} {self.sid} at {self.last_event_id}>"
+
 
 class StoredItem(msgspec.Struct, frozen=True):
     """An item, as of the event of this number."""
@@ -30,6 +33,9 @@ class StoredItem(msgspec.Struct, frozen=True):
     number: int
     data: bytes
     at: str
+
+    def __repr__(self) -> str:
+        return f"<StoredItem {self.key} at {self.number}>"
 
 
 class SyncStore(Protocol):
