@@ -157,10 +157,7 @@ class Stage:
         """A conversation as each of its members has it, all of them connected."""
         sid = await self.room(*identities)
         clients = [await self.connect(identity, **options) for identity in identities]
-        rooms = [await (await client.get_conversation(sid)).ready(timeout=PATIENCE_S) for client in clients]
-        for each in rooms:
-            await self.listens(each)
-        return rooms
+        return [await (await client.get_conversation(sid)).ready(timeout=PATIENCE_S) for client in clients]
 
     async def hosted(self, host: str, *others: str, **options: Any) -> list[Conversation]:
         """A conversation that the first of them has made, as each of them has it."""
@@ -172,16 +169,7 @@ class Stage:
             other = await self.connect(identity, **options)
             rooms.append(await (await other.get_conversation(room.sid)).ready(timeout=PATIENCE_S))
         await until(lambda: all(len(each.participants) == len(rooms) for each in rooms))
-        for each in rooms:
-            await self.listens(each)
         return rooms
-
-    @staticmethod
-    async def listens(room: Conversation) -> None:
-        """Returns when each single change of it will be heard: what comes and goes before that, nobody is told."""
-        for copy in (room._document, room._roster.copy, room._history.copy):
-            assert copy is not None
-            assert await room._session.following.settled(copy, PATIENCE_S)
 
 
 async def until(is_so: Callable[[], object]) -> None:

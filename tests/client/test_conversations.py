@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tertulia.client import (
@@ -24,6 +26,7 @@ from tertulia.client.events import (
     ParticipantLeft,
     ParticipantUpdated,
     SyncStatusChanged,
+    TypingStarted,
 )
 from tertulia.server.domain.conversations import DeleteConversation, UpdateConversation
 
@@ -91,6 +94,33 @@ async def test_who_leaves_and_comes_back_has_the_same_object(stage: Stage) -> No
     await room.ready(timeout=10)
     await room.send("again")
     assert [message.body for message in await room.last_messages(5)] == ["again"]
+
+
+async def test_what_happens_after_ready_is_heard(stage: Stage) -> None:
+    """Also what nobody keeps, as typing, and what ends all hearing, as a conversation that is closed."""
+    sid = await stage.room("ana", "ben")
+    ben = await stage.connect("ben")
+    his = await (await ben.get_conversation(sid)).ready(timeout=10)
+    ana = stage.client("ana")
+    await ana.start()
+    mine = await (await ana.get_conversation(sid)).ready(timeout=10)
+    async with asyncio.timeout(10):
+        heard = asyncio.create_task(mine.wait_for(TypingStarted))
+        await asyncio.sleep(0)
+        await his.typing()
+        await heard
+    await stage.world.do(UpdateConversation, conversation=sid, state="closed")
+    await until(lambda: mine.state is not None and mine.state.current == "closed")
+
+
+async def test_waiting_for_a_conversation_ends_when_that_is_deleted(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    room = await ana.create_conversation()
+    waiting = asyncio.create_task(room.ready(timeout=10))
+    await asyncio.sleep(0)
+    await stage.world.do(DeleteConversation, conversation=room.sid)
+    with pytest.raises(NotFoundError):
+        await waiting
 
 
 async def test_changes_are_told_with_their_reasons_and_what_was_before(stage: Stage) -> None:

@@ -156,7 +156,7 @@ def test_in_the_end_everything_followed_is_live_or_gone_and_nothing_else(
     play = Play()
     for name, number in steps:
         getattr(play, name)(number)
-    if reconnects or not play.subscriptions._is_connected:
+    if reconnects or not play.subscriptions.is_connected:
         play.connect(0)
     play.calm()
     assert all(copy.is_established for copy in play.followed.values())

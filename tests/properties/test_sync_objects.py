@@ -242,6 +242,7 @@ class Story:
                 now = present.get(sid)
                 if now is not None and now.last > old.last:
                     assert await self.caught_up(connection, old, limit) == now
+                    assert await self.caught_up(connection, old, limit, cut_after=limit) == now
         await self.require_privacy(connection, present)
         self.copies.append({sid: mirror.copy() for sid, mirror in present.items()})
 
@@ -281,18 +282,28 @@ class Story:
                 assert one.participant_count == len(roster.items)
         return found
 
-    async def caught_up(self, connection: Connection, old: Mirror, limit: int) -> Mirror:
-        """The copy after a replay from its number, in as many rounds as it takes."""
+    async def caught_up(
+        self, connection: Connection, old: Mirror, limit: int, *, cut_after: int | None = None
+    ) -> Mirror:
+        """The copy after a replay from its number, in as many rounds as it takes.
+
+        ``cut_after``: the client is cut off after so many events, and begins again with the number of the last.
+        """
         mirror, view = old.copy(), await opened(connection, old.sid)
         assert view is not None
         after, is_complete, rounds = old.last, False, 0
         while not is_complete:
             replay = await view.replay(connection, after, limit)
             assert replay.complete or replay.last > after, "a replay gets nowhere"
-            for event in replay.events:
+            received = replay.events[:cut_after]
+            for event in received:
                 assert event.number <= replay.last
                 mirror.apply_replayed(event.message_type, live_body(event))
-            after, is_complete, rounds = replay.last, replay.complete, rounds + 1
+            if len(received) == len(replay.events):
+                after, is_complete = replay.last, replay.complete
+            else:
+                after = mirror.last
+            rounds += 1
             assert rounds < 1000
         mirror.last = after
         return mirror

@@ -78,10 +78,29 @@ async def test_a_replay_tells_the_final_state_and_no_more(here: Here, room: Room
         ("list_item_added", 5, "new"),
         ("list_item_removed", 2, None),
         ("list_item_updated", 1, "edited thrice"),
+        ("list_item_updated", 3, "new and edited, indeed"),
     ]
     numbers = peer.numbers(room.messages)
     assert numbers == sorted(set(numbers))
     assert peer.settled.popitem()[1][room.messages].entry["last_event_id"] == seen + 8
+
+
+async def test_who_is_cut_off_in_a_replay_gets_no_update_of_what_he_never_had(here: Here, room: Room) -> None:
+    """What came and changed meanwhile is added under the number of its addition, whatever lies between the two."""
+    peer = await here.peer()
+    seen = (await peer.root(f"{room.sid}.messages"))["last_event_id"]
+    (early, *_) = await room.say("early", "between", "late")
+    await room.edit(early, "early, edited")
+    await peer.establish(wish(room.messages, seen))
+    for received in range(len(peer.events_of(room.messages)) + 1):
+        known = {event.body["item_index"] for event in peer.events_of(room.messages)[:received]}
+        last = peer.numbers(room.messages)[received - 1] if received else seen
+        again = await here.peer("ben")
+        await again.establish(wish(room.messages, last))
+        for event in again.events_of(room.messages):
+            assert event.type == "list_item_added" or event.body["item_index"] in known
+            known.add(event.body["item_index"])
+        assert known == {0, 1, 2}
 
 
 async def test_a_document_is_replayed_as_one_update(here: Here, room: Room) -> None:

@@ -6,6 +6,7 @@ messages in ``sending``, the counts and the read horizon in ``reading_marks``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
     __slots__ = (
         "_document",
         "_is_announced",
+        "_is_gone",
         "_names",
         "_roster",
         "_sync",
@@ -60,6 +62,7 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         self._roster = Roster(self)
         self._history = History(self)
         self._is_announced = False
+        self._is_gone = False
 
     def __repr__(self) -> str:
         return f"<Conversation {self.sid} {self.status}>"
@@ -144,21 +147,32 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         return self._roster.of_identity(identity)
 
     async def ready(self, level: ConversationSync = ConversationSync.ALL, timeout: float | None = None) -> Conversation:
-        """Returns itself when that much is known.
+        """Returns itself when that much is known, and, of ``ALL``, when everything comes as it happens.
 
-        Raises ``NotFoundError`` when it cannot be opened, ``TimeoutError``.
+        Without a connection the latter is not waited for: what was missed comes with the next one. Raises
+        ``NotFoundError`` when it cannot be opened or goes meanwhile, ``TimeoutError``.
         """
         self._session.configuration  # noqa: B018 (raises before the start and after the end)
-        await self._watch.until(lambda: self._sync >= level or self._sync is ConversationSync.FAILED, timeout)
-        if self._sync is ConversationSync.FAILED:
+        async with asyncio.timeout(timeout):
+            await self._watch.until(lambda: self._sync >= level or self._cannot_be_opened, None)
+            if level is ConversationSync.ALL:
+                for copy in (self._document, self._history.copy, self._roster.copy):
+                    if copy is not None:
+                        await self._session.following.live(copy)
+        if self._cannot_be_opened:
             raise NotFoundError(404, 50350, "this conversation cannot be opened")
         return self
+
+    @property
+    def _cannot_be_opened(self) -> bool:
+        return self._sync is ConversationSync.FAILED or self._is_gone
 
     # --- what one can do
 
     async def join(self, *, wait: bool = True) -> None:
         """Take part."""
         session = self._session
+        self._is_gone = False
         command = session.calls.post(self._url("Participants"), {"identity": session.identity}, Added)
         await self._watch.visible(
             command,

@@ -148,6 +148,7 @@ class Conversations(ItemFollower):
             await conversation._open_document(name)
         except SyncObjectError as error:
             raise NotFoundError(404, 50350, "there is no such conversation, or it may not be seen") from error
+        conversation._is_gone = False
         self._announce(conversation)
         return conversation
 
@@ -158,6 +159,7 @@ class Conversations(ItemFollower):
         is_new = sid not in self._memberships
         self._memberships[sid] = told.channel
         conversation = self._object(sid)
+        conversation._is_gone = False
         was = conversation.status
         conversation._take_membership(told)
         if conversation.status is not was and not is_new and was is ConversationStatus.JOINED:
@@ -181,11 +183,12 @@ class Conversations(ItemFollower):
         conversation._take_membership(MembershipData(channel="", status=ConversationStatus.NOT_PARTICIPATING))
         conversation._close()
         conversation._sync = ConversationSync.IDENTIFIER
-        if self._announced.pop(conversation.sid, None) is None:
-            return
-        conversation._is_announced = False
-        conversation._emit(ConversationRemoved(conversation))
+        conversation._is_gone = True
+        was_announced = self._announced.pop(conversation.sid, None) is not None
         conversation._watch.changed()
+        if was_announced:
+            conversation._is_announced = False
+            conversation._emit(ConversationRemoved(conversation))
 
     # --- opening
 

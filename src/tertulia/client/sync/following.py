@@ -185,13 +185,25 @@ class Following:
         """
         async with asyncio.timeout(timeout):
             while self._is_open(copy) and not copy.is_established:
-                future = self._waiting.get(copy.sid)
-                if future is None:
-                    future = self._waiting[copy.sid] = asyncio.get_running_loop().create_future()
-                await asyncio.shield(future)
+                await self._change_of(copy)
         if self._is_stopped:
             raise ClientShutDownError
         return self._is_open(copy)
+
+    async def live(self, copy: Copy) -> None:
+        """Returns when its events come as they happen, or cannot: without a connection, or followed no more."""
+        while self._subscriptions.is_connected and self._is_open(copy) and not copy.is_established:
+            await self._change_of(copy)
+
+    async def _change_of(self, copy: Copy) -> None:
+        future = self._waiting.get(copy.sid)
+        if future is None:
+            future = self._waiting[copy.sid] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(future)
+
+    def _wake_all(self) -> None:
+        for sid in tuple(self._waiting):
+            self._tell_waiting(sid)
 
     def _is_open(self, copy: Copy) -> bool:
         return self._by_sid.get(copy.sid) is copy
@@ -248,6 +260,7 @@ class Following:
         """There is none."""
         self._subscriptions.lost()
         self._speaker.go_on()
+        self._wake_all()
 
     def notified(self, message_type: str, payload: bytes) -> None:
         """A notification of Sync; others, and what cannot be read, are passed over."""
@@ -342,8 +355,7 @@ class Following:
         self._doubtful.clear()
         self._by_sid.clear()
         self._by_name.clear()
-        for sid in tuple(self._waiting):
-            self._tell_waiting(sid)
+        self._wake_all()
 
 
 def _now() -> float:

@@ -55,7 +55,7 @@ class Subscriptions:
     def __init__(self, first_correlation_id: int, chance: Callable[[], float] = random.random) -> None:
         self._correlation_id = first_correlation_id
         self._chance = chance
-        self._is_connected = False
+        self.is_connected = False
         self._followed: dict[str, Copy] = {}
         """All of them, in the order in which they were opened: the user's conversations come first."""
         self._wanted: dict[str, Copy] = {}
@@ -88,7 +88,7 @@ class Subscriptions:
     @property
     def deadline(self) -> float | None:
         """When to look for a batch again; None when only something that happens can make one."""
-        if not self._is_connected:
+        if not self.is_connected:
             return None
         if self._asked_id is not None:
             return self._asked_until
@@ -127,12 +127,12 @@ class Subscriptions:
     def connected(self, now: float) -> None:
         """A new connection, on which nothing is followed yet."""
         self.lost()
-        self._is_connected = True
+        self.is_connected = True
         self._ready_at = now
 
     def lost(self) -> None:
         """All subscriptions have ended with the connection."""
-        self._is_connected = False
+        self.is_connected = False
         for copy in self._followed.values():
             copy.is_established = False
         self._wanted = dict(self._followed)
@@ -149,7 +149,7 @@ class Subscriptions:
 
     def next_batch(self, now: float) -> Batch | None:
         """What to say now, if anything."""
-        if not self._is_connected:
+        if not self.is_connected:
             return None
         if self._asked_id is not None:
             if now < self._asked_until:

@@ -99,10 +99,11 @@ class Memberships:
         return PARTICIPANTS.entities(rows)
 
     async def changed_after(self, user_sid: str, event: int, limit: int) -> list[Participant]:
-        """Participants whose item there stood at ``event`` and changed after it, in order of its number."""
+        """Participants whose item there changed after ``event``, its addition aside, in order of its number."""
         rows = await self._connection.rows(
             f"SELECT {PARTICIPANTS.columns} FROM participants"
-            " WHERE user_sid = $1 AND listed_event > $2 AND listed_created <= $2 ORDER BY listed_event LIMIT $3",
+            " WHERE user_sid = $1 AND listed_event > $2 AND listed_event > listed_created"
+            " ORDER BY listed_event LIMIT $3",
             user_sid,
             event,
             limit,

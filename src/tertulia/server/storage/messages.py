@@ -95,11 +95,10 @@ class Messages:
         return MESSAGES.entities(rows)
 
     async def edited_after(self, conversation_sid: str, event: int, limit: int) -> list[Message]:
-        """Messages that stood at ``event`` and were edited after it, in order of the edit's number."""
+        """Messages that were edited after ``event``, in order of the edit's number."""
         rows = await self._connection.rows(
             f"SELECT {MESSAGES.columns} FROM messages"
-            " WHERE conversation_sid = $1 AND event > $2 AND event > created_event AND created_event <= $2"
-            " ORDER BY event LIMIT $3",
+            " WHERE conversation_sid = $1 AND event > $2 AND event > created_event ORDER BY event LIMIT $3",
             conversation_sid,
             event,
             limit,

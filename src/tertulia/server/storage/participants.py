@@ -154,10 +154,10 @@ class Participants:
         return PARTICIPANTS.entities(rows)
 
     async def changed_after(self, conversation_sid: str, event: int, limit: int) -> list[Participant]:
-        """Participants whose roster item stood at ``event`` and changed after it, in order of its number."""
+        """Participants whose roster item changed after ``event``, its addition aside, in order of its number."""
         rows = await self._connection.rows(
             f"SELECT {PARTICIPANTS.columns} FROM participants"
-            " WHERE conversation_sid = $1 AND roster_event > $2 AND roster_created <= $2"
+            " WHERE conversation_sid = $1 AND roster_event > $2 AND roster_event > roster_created"
             " ORDER BY roster_event LIMIT $3",
             conversation_sid,
             event,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from tertulia.server.domain.errors import MAP_NOT_FOUND
 from tertulia.server.domain.participants import Participant
 from tertulia.server.domain.sync import ObjectKind, conversation_object_name, object_sid
@@ -15,7 +13,7 @@ from tertulia.server.storage.tombstones import Tombstones
 from tertulia.wire.sids import is_sid
 from tertulia.wire.sync import Item, MembershipData, ObjectEvent
 
-from .views import MapView, New, Replay, joined, map_item_changed, map_item_removed, object_url
+from .views import MapView, Replay, joined, map_item_changed, map_item_removed, object_url
 
 
 class MembershipsView(MapView):
@@ -49,28 +47,25 @@ class MembershipsView(MapView):
         changed = await memberships.changed_after(self._user_sid, after, limit)
         removed = await Tombstones(connection).after(self.sid, after, limit)
         return joined(
-            [New(one.listed_created or 0, one.listed_event or 0, partial(self._numbered, one)) for one in new],
-            [membership_event(one, self._base_url, added=False) for one in changed],
-            [self.removed(stone.item_key, stone.event, stone.at) for stone in removed],
+            (
+                [membership_event(one, self._base_url, added=True) for one in new],
+                [membership_event(one, self._base_url, added=False) for one in changed],
+                [self.removed(stone.item_key, stone.event, stone.at) for stone in removed],
+            ),
             limit,
             self.last_event,
         )
-
-    def _numbered(self, participant: Participant, number: int) -> ObjectEvent:
-        data = membership_data(participant)
-        return self.changed(participant.conversation_sid, data, number, participant.updated_at, added=True)
 
 
 def membership_event(participant: Participant, base_url: str, *, added: bool) -> ObjectEvent:
     """The item of a member, as an event of his map."""
     assert participant.user_sid is not None, "only chat members have an item"
-    assert participant.listed_event is not None, "only chat members have an item"
+    number = participant.listed_created if added else participant.listed_event
+    assert number is not None, "only chat members have an item"
     sid = object_sid(ObjectKind.CONVERSATIONS, participant.user_sid)
     url = object_url(base_url, participant.service_sid, MembershipsView.plural, sid)
     data = membership_data(participant)
-    return map_item_changed(
-        sid, url, participant.conversation_sid, data, participant.listed_event, participant.updated_at, added=added
-    )
+    return map_item_changed(sid, url, participant.conversation_sid, data, number, participant.updated_at, added=added)
 
 
 def membership_removed(user_sid: str, conversation_sid: str, number: int, at: int) -> ObjectEvent:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from msgspec import UNSET
 
 from tertulia.server.domain.attachments import parts_of
@@ -20,7 +18,7 @@ from tertulia.server.storage.paging import Page
 from tertulia.server.storage.tombstones import Tombstones
 from tertulia.wire.sync import AttachmentData, Item, MediaData, MessageData, ObjectEvent
 
-from .views import ListView, New, Replay, joined
+from .views import ListView, Replay, joined
 
 
 class MessagesView(ListView):
@@ -32,10 +30,8 @@ class MessagesView(ListView):
         self._conversation = conversation
 
     def added(self, message: Message) -> ObjectEvent:
-        return self._numbered(message, message.event)
-
-    def _numbered(self, message: Message, number: int) -> ObjectEvent:
-        return self.changed(message.index, message_data(message), number, message.updated_at, added=True)
+        data, number = message_data(message), message.created_event
+        return self.changed(message.index, data, number, message.updated_at, added=True)
 
     def updated(self, message: Message, at: int | None = None) -> ObjectEvent:
         """Changed ``at`` that moment; when it was edited, unless given."""
@@ -64,9 +60,11 @@ class MessagesView(ListView):
         edited = await messages.edited_after(conversation_sid, after, limit)
         removed = await Tombstones(connection).after(self.sid, after, limit)
         return joined(
-            [New(m.created_event, m.event, partial(self._numbered, m)) for m in new],
-            [self.updated(m) for m in edited],
-            [self.removed(int(stone.item_key), stone.event, stone.at) for stone in removed],
+            (
+                [self.added(message) for message in new],
+                [self.updated(message) for message in edited],
+                [self.removed(int(stone.item_key), stone.event, stone.at) for stone in removed],
+            ),
             limit,
             self.last_event,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from msgspec import UNSET
 
 from tertulia.server.domain.conversations import Conversation
@@ -17,7 +15,7 @@ from tertulia.server.storage.participants import Participants
 from tertulia.server.storage.tombstones import Tombstones
 from tertulia.wire.sync import Bindings, Item, ObjectEvent, ParticipantData
 
-from .views import MapView, New, Replay, joined
+from .views import MapView, Replay, joined
 
 
 class RosterView(MapView):
@@ -29,14 +27,12 @@ class RosterView(MapView):
         self._conversation = conversation
 
     def added(self, participant: Participant) -> ObjectEvent:
-        return self._numbered(participant, participant.roster_event)
+        data, number = participant_data(participant), participant.roster_created
+        return self.changed(participant.sid, data, number, participant.updated_at, added=True)
 
     def updated(self, participant: Participant) -> ObjectEvent:
         data = participant_data(participant)
         return self.changed(participant.sid, data, participant.roster_event, participant.updated_at, added=False)
-
-    def _numbered(self, participant: Participant, number: int) -> ObjectEvent:
-        return self.changed(participant.sid, participant_data(participant), number, participant.updated_at, added=True)
 
     async def page(self, connection: Connection, wanted: Page) -> list[tuple[str, Item]]:
         found = await Participants(connection).page(self._conversation.sid, wanted)
@@ -60,9 +56,11 @@ class RosterView(MapView):
         changed = await participants.changed_after(conversation_sid, after, limit)
         removed = await Tombstones(connection).after(self.sid, after, limit)
         return joined(
-            [New(one.roster_created, one.roster_event, partial(self._numbered, one)) for one in new],
-            [self.updated(participant) for participant in changed],
-            [self.removed(stone.item_key, stone.event, stone.at) for stone in removed],
+            (
+                [self.added(participant) for participant in new],
+                [self.updated(participant) for participant in changed],
+                [self.removed(stone.item_key, stone.event, stone.at) for stone in removed],
+            ),
             limit,
             self.last_event,
         )

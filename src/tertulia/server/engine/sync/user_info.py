@@ -9,7 +9,7 @@ from tertulia.server.storage.database import Connection
 from tertulia.server.storage.paging import Page
 from tertulia.wire.sync import Item, ItemData, ObjectEvent, ReachabilityData, ValueData
 
-from .views import MapView, Replay
+from .views import MapView, Replay, joined
 
 _KEYS = (ATTRIBUTES_ITEM, FRIENDLY_NAME_ITEM)
 """The items every user has, in order of key. Clients fail to start without them (realtime 10.3)."""
@@ -30,11 +30,14 @@ class UserInfoView(MapView):
 
     def told(self, key: str) -> ObjectEvent:
         """The last change of an item, as an event."""
-        return self._event(key, added=self._created(key) == self._item(key)[1])
+        return self._added(key) if self._created(key) == self._item(key)[1] else self._updated(key)
 
-    def _event(self, key: str, *, added: bool) -> ObjectEvent:
+    def _added(self, key: str) -> ObjectEvent:
+        return self.changed(key, self._item(key)[0], self._created(key), self._user.updated_at, added=True)
+
+    def _updated(self, key: str) -> ObjectEvent:
         data, number = self._item(key)
-        return self.changed(key, data, number, self._user.updated_at, added=added)
+        return self.changed(key, data, number, self._user.updated_at, added=False)
 
     def _item(self, key: str) -> tuple[ItemData, int]:
         user = self._user
@@ -44,8 +47,9 @@ class UserInfoView(MapView):
             return ValueData(user.attributes), user.attributes_event
         return ReachabilityData(user.is_online, user.is_notifiable), user.reachability_event
 
-    def _created(self, key: str) -> int | None:
-        return self._user.reachability_created if key == REACHABILITY_ITEM else INFO_CREATED[key]
+    def _created(self, key: str) -> int:
+        # An item that is not there is asked for by nobody.
+        return (self._user.reachability_created or 0) if key == REACHABILITY_ITEM else INFO_CREATED[key]
 
     def everything(self) -> list[Item]:
         return [self._entry(key) for key in self._keys]
@@ -67,6 +71,7 @@ class UserInfoView(MapView):
         return self._entry(key) if key in self._keys else None
 
     async def replay(self, connection: Connection, after: int, limit: int) -> Replay:
-        changed = sorted((self._item(key)[1], key) for key in self._keys if self._item(key)[1] > after)
-        events = [self._event(key, added=(self._created(key) or 0) > after) for _, key in changed]
-        return Replay(events, self.last_event)
+        new = [self._added(key) for key in self._keys if self._created(key) > after]
+        changed = [self._updated(key) for key in self._keys if self._item(key)[1] > max(after, self._created(key))]
+        # Three items: told at once, whatever the limit.
+        return joined((new, changed), limit=2 * len(self._keys) + 1, last=self.last_event)

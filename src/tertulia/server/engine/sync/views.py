@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
@@ -102,8 +102,9 @@ class View(ABC):
     async def replay(self, connection: Connection, after: int, limit: int) -> Replay:
         """Everything that happened after event ``after``, from state (realtime 9.7).
 
-        An item that changed five times appears once, with its present data; what was removed while ``after`` was known
-        appears while its tombstone lives. About ``limit`` events; the rest is for another call.
+        An item that changed five times appears once, with its present data, and before that as added if it is new;
+        what was removed while ``after`` was known appears while its tombstone lives. About ``limit`` events; the rest
+        is for another call.
         """
 
 
@@ -231,31 +232,16 @@ class ListView(Collection[int]):
         return ObjectEvent(self.sid, "list_removed", LIST_EVENT, event)
 
 
-class New(msgspec.Struct, frozen=True):
-    """An item that somebody does not have yet: when it was added, when it last changed, and how it is told to him."""
+def joined(parts: Sequence[Sequence[ObjectEvent]], limit: int, last: int) -> Replay:
+    """One replay from parts of at most ``limit`` each, in order of number.
 
-    created: int
-    event: int
-    tell: Callable[[int], ObjectEvent]
-    """As added, under this number."""
-
-
-def joined(
-    new: Sequence[New], changed: Sequence[ObjectEvent], removed: Sequence[ObjectEvent], limit: int, last: int
-) -> Replay:
-    """One replay from three parts of at most ``limit``, in order of number; ``new`` in order of addition.
-
-    A part that is full may have more behind it, so nothing beyond its last number is certain. A new item whose last
-    change lies beyond that is told under the number of its addition, and its change in the next replay: left for
-    later altogether, it would first appear as an update.
+    A part that is full may have more behind it, so nothing beyond its last number is certain. An item that came and
+    changed since is in two parts: told as added under the number of its addition, and as changed under that of its
+    change, both with what it holds now. Told once, under the later number, it would be an update of something unknown
+    to whoever is cut off between the two.
     """
-    full = [part[-1].number for part in (changed, removed) if len(part) >= limit]
-    if len(new) >= limit:
-        full.append(new[-1].created)
-    bound = min(full, default=last)
-    events = [one.tell(one.event if one.event <= bound else one.created) for one in new if one.created <= bound]
-    events += [event for part in (changed, removed) for event in part if event.number <= bound]
-    events.sort(key=_number)
+    bound = min((part[-1].number for part in parts if len(part) >= limit), default=last)
+    events = sorted((event for part in parts for event in part if event.number <= bound), key=_number)
     return Replay(events, bound, complete=bound >= last)
 
 
