@@ -9,7 +9,7 @@ import pytest
 
 from tertulia.client import ClientState, ConnectionState, ConversationsClient, ConversationSync
 from tertulia.client.errors import InitializationError
-from tertulia.client.events import ConversationAdded, MessageAdded
+from tertulia.client.events import ConversationAdded, ConversationRemoved, MessageAdded
 from tertulia.client.sqlite_store import SqliteStore
 from tertulia.server.domain.conversations import DeleteConversation, UpdateConversation
 
@@ -98,6 +98,44 @@ async def test_another_user_sees_nothing_of_it_and_logging_out_forgets_it(stage:
     stage.proxy.refuse()
     with pytest.raises(InitializationError):
         await again(stage, path, start_timeout=0.3).start()
+
+
+async def test_who_turns_out_to_be_another_user_is_shown_nothing_of_the_last(stage: Stage, tmp_path: Path) -> None:
+    """Whose token a provider gives is known only when it does; until then it is whoever was here before."""
+    path = tmp_path / "chat.db"
+    [shared, hers] = await first_visit(stage, path, rooms=1) + [await stage.room("ana")]
+    ana = again(stage, path, outbox=True)
+    await ana.start()
+    await until(lambda: ana.known_conversations.keys() == {shared, hers})
+    await ana.known_conversations[hers].ready(timeout=5)
+    await ana.shutdown()
+
+    async def bens_token(request: object) -> str:
+        return stage.token("ben")
+
+    stage.proxy.refuse()
+    ben = stage.client("", token_provider=bens_token, store=SqliteStore(path), outbox=True)
+    removed: list[str] = []
+    ben.on(ConversationRemoved, lambda event: removed.append(event.conversation.sid))
+    await ben.start()
+    await ben.wait_synchronized(timeout=5)
+    last_users = dict(ben.known_conversations)
+    assert last_users.keys() == {shared, hers}
+    await last_users[shared].post("written in the name of ana")
+    stage.proxy.admit()
+    await until(lambda: sorted(removed) == sorted((shared, hers)))
+    await until(lambda: ben.identity == "ben" and ben.known_conversations.keys() == {shared})
+    assert ben.me.identity == "ben"
+    room = await ben.known_conversations[shared].ready(timeout=5)
+    assert room is not last_users[shared] and not room.pending_messages
+    assert (await (await room.send("from ben")).get_participant()).identity == "ben"
+    await ben.shutdown()
+    stage.proxy.refuse()
+    ana = again(stage, path, outbox=True)
+    await ana.start()
+    await ana.wait_synchronized(timeout=5)
+    assert ana.known_conversations.keys() == {shared, hers}
+    assert [each.body for each in ana.known_conversations[shared].pending_messages] == ["written in the name of ana"]
 
 
 async def test_messages_written_before_a_restart_without_a_connection_arrive_after_it(

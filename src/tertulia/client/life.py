@@ -64,7 +64,7 @@ class Life:
         self._is_confirmed = True
         """Whether the server has said who this is, in this run: what waits is sent in nobody else's name."""
         self._refreshes = False
-        self._outbox_of: str | None = None
+        self._loading: asyncio.Task[None] | None = None
         self.tokens = TokenKeeper(config)
         self.connection = Connection(config, self.tokens.get, self)
         self.session = session = Session(config, Calls(self.connection, config), client)
@@ -91,9 +91,12 @@ class Life:
         if self._config.outbox:
             self._open_outbox()
         await session.users.open_me()
-        session.spawn(session.conversations.load())
+        self._load()
         if self._config.push is not None:
             self.push.begin(self._config.push)
+
+    def _load(self) -> None:
+        self._loading = self.session.spawn(self.session.conversations.load())
 
     def _open_outbox(self) -> None:
         session, places = self.session, OutboxPlaces(self.session)
@@ -107,7 +110,6 @@ class Life:
             clock=self._config.clock,
         )
         session.outbox.restore()
-        self._outbox_of = session.identity
         if self.connection.state is ConnectionState.CONNECTED and self._is_confirmed:
             session.outbox.connected()
 
@@ -224,6 +226,7 @@ class Life:
 
     async def _refresh_configuration(self) -> None:
         """Asks until it is answered; without a connection, when there is one again. Then what waits may go out."""
+        whoever_was_here = self.session.identity
         try:
             while True:
                 try:
@@ -238,15 +241,24 @@ class Life:
         finally:
             self._refreshes = False
         self._is_confirmed = True
-        outbox = self.session.outbox
-        if outbox is None:
-            return
-        if self._outbox_of != self.session.identity:
-            # Somebody else has logged in. What waits stays his who wrote it.
+        if self.session.identity != whoever_was_here:
+            await self._change_user()
+        elif self.session.outbox is not None and self.connection.state is ConnectionState.CONNECTED:
+            self.session.outbox.connected()
+
+    async def _change_user(self) -> None:
+        """Somebody else has logged in: he is shown nothing of whoever was here; what waits stays his who wrote it."""
+        session, outbox = self.session, self.session.outbox
+        session.following.let_go()
+        if self._loading is not None:
+            self._loading.cancel()
+        await session.conversations.let_go()
+        session.users.let_go()
+        if outbox is not None:
             self._open_outbox()
             await outbox.close()
-        elif self.connection.state is ConnectionState.CONNECTED:
-            outbox.connected()
+        await session.users.open_me()
+        self._load()
 
     async def _stored_configuration(self) -> Configuration | None:
         """What the server said the last time, if this user's state is kept."""

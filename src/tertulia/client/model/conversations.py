@@ -59,6 +59,7 @@ class Conversations(ItemFollower):
         self._copy: Copy | None = None
         self._to_open: deque[tuple[Conversation, int]] = deque()
         self._opening = 0
+        self._openers: set[asyncio.Task[None]] = set()
         self._watch = Watch()
         self.status = ClientSync.NONE
 
@@ -196,7 +197,9 @@ class Conversations(ItemFollower):
         self._to_open.append((conversation, attempt))
         if self._opening < self._session.config.open_at_once:
             self._opening += 1
-            self._session.spawn(self._open_many())
+            task = self._session.spawn(self._open_many())
+            self._openers.add(task)
+            task.add_done_callback(self._openers.discard)
 
     async def _open_many(self) -> None:
         try:
@@ -269,6 +272,20 @@ class Conversations(ItemFollower):
         reports = [known._horizon for known in self._announced.values() if known._horizon is not None]
         if reports:
             await asyncio.gather(*(report.flush() for report in reports), return_exceptions=True)
+
+    async def let_go(self) -> None:
+        """These are conversations of somebody who is not here any more: all of them are removed."""
+        self._to_open.clear()
+        openers = tuple(self._openers)
+        for opener in openers:
+            opener.cancel()
+        await asyncio.gather(*openers, return_exceptions=True)
+        for conversation in list(self._objects.values()):
+            self.gone(conversation)
+        self._objects.clear()
+        self._memberships.clear()
+        self._copy = None
+        self._reach(ClientSync.NONE)
 
     def end(self) -> None:
         self._watch.end()

@@ -106,6 +106,14 @@ class Users:
             user = self._known[identity] = User(self._session, UserSnapshot(identity=identity))
         return user
 
+    def let_go(self) -> None:
+        """These are users of somebody who is not here any more."""
+        for task in tuple(self._subscribing.values()):
+            task.cancel()
+        for user in tuple(self._subscribed.values()):
+            self.unsubscribe(user, gone=True)
+        self.end()
+
     def end(self) -> None:
         for user in list(self._known.values()):
             user._end()

@@ -178,6 +178,11 @@ class Following:
         if self._drop(copy):
             self._keeper.forget(copy)
 
+    def let_go(self) -> None:
+        """Follow none of them any more; what is kept of them stays."""
+        for copy in tuple(self._by_sid.values()):
+            self._drop(copy)
+
     async def settled(self, copy: Copy, timeout: float | None = None) -> bool:
         """Returns when its events come as they happen, True, or when it is not followed any more, False.
 
