@@ -18,6 +18,7 @@ from tertulia.wire.sids import FLOW, is_sid
 from .media import BlobsSettings as BlobsSettings
 from .media import MediaSettings as MediaSettings
 from .media import ScannerSettings as ScannerSettings
+from .push import PushSettings as PushSettings
 from .units import BYTES, DAYS, SECONDS, SECRET
 
 ENVIRONMENT_PREFIX = "TERTULIA_"
@@ -374,18 +375,6 @@ class OutgoingSettings(Struct, frozen=True):
     answer_limit_bytes: Annotated[
         int, Meta(description="How much of an answer is read.", ge=1024, le=64 << 20, extra=BYTES)
     ] = 256 << 10
-
-
-class PushSettings(Struct, frozen=True):
-    """Devices that are woken by push notifications."""
-
-    single_owner: Annotated[
-        bool,
-        Meta(
-            description="A device belongs to the user who registered it last: what is sent to the one before no longer"
-            " reaches it. Off: to all who registered it, as on the hosted service."
-        ),
-    ] = True
 
 
 class RetentionSettings(Struct, frozen=True):

@@ -1,0 +1,12 @@
+"""Push services: how a device is reached by the one that its kind belongs to (gateways 8.8 to 8.10).
+
+Each turns a batch of pushes into calls and their answers into outcomes; what follows from an outcome is decided
+elsewhere.
+
+* ``service``: what all of them promise
+* ``payloads``: what is sent, as each service wants it
+* ``apns``: Apple's, with ``provider_tokens``
+* ``fcm``: Google's, with ``access_tokens``
+* ``webpush``: those of browsers, with ``vapid``
+* ``services``: which one serves which kind
+"""
