@@ -31,6 +31,7 @@ from tertulia.server.engine.identities import Identities
 from tertulia.server.engine.lanes import Lanes
 from tertulia.server.engine.media_links import MediaLinks
 from tertulia.server.engine.media_store import MediaStore
+from tertulia.server.engine.push_queries import PushQueries
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.rates import Rates
 from tertulia.server.engine.typing import Typing
@@ -42,6 +43,8 @@ from tertulia.server.jobs.lifecycle import lifecycle_performers
 from tertulia.server.jobs.media import BlobRemover, BlobSweep, MediaCount, OrphanRemover
 from tertulia.server.jobs.performing import Performer
 from tertulia.server.jobs.presence import PresenceSweep
+from tertulia.server.jobs.push import push_performers
+from tertulia.server.jobs.push_log import PushLog
 from tertulia.server.jobs.retention import RetentionTrimmer
 from tertulia.server.jobs.unused_devices import UnusedDevices
 from tertulia.server.jobs.webhooks import ReplayPerformer, WebhookPerformer
@@ -49,6 +52,7 @@ from tertulia.server.jobs.worker import Worker
 from tertulia.server.media_api import MEDIA_API
 from tertulia.server.media_api.face import MediaFace
 from tertulia.server.outgoing import Outgoing
+from tertulia.server.push.services import PushServices
 from tertulia.server.randomness import Randomness
 from tertulia.server.realtime.allowance import Allowance
 from tertulia.server.realtime.connection import Connection
@@ -119,6 +123,7 @@ class Server:
         self._loops: list[asyncio.Task[None]] = []
         identities = Identities(database, sealer, clock, settings.tokens.recheck_s)
         self.outgoing = Outgoing(settings)
+        self.push_services = PushServices(self.outgoing, clock, settings.push)
         calls = WebhookCalls(self.outgoing, identities)
         self.engine = self._make_engine(new_sid, base_url, calls)
         self.queries = Queries(database)
@@ -169,6 +174,7 @@ class Server:
                 base_url=base_url,
                 group_text_participants=limits.group_text_participants,
                 push_single_owner=settings.push.single_owner,
+                push_only_offline=settings.push.only_offline,
                 rest_pre_action=settings.webhooks.rest_pre_action,
                 flows=settings.webhooks.flow_urls(),
                 media_quota_bytes=settings.media.service_quota_bytes,
@@ -209,6 +215,7 @@ class Server:
         settings, clock = self.settings, self._clock
         also = [
             UnusedDevices(self._database, self.engine, clock).forget,
+            PushLog(self._database, clock, settings.push.log_days).trim,
             RetentionTrimmer(self._database, self.engine, clock, settings.retention).trim,
             OrphanRemover(self.queries.media, self.engine, clock, settings.media).forget,
             MediaCount(self.queries.media).look,
@@ -232,6 +239,13 @@ class Server:
             CallWebhook: webhooks,
             ReplayMessages: ReplayPerformer(self.queries.webhooks, settings.webhooks.flow_urls(), webhooks),
             **lifecycle_performers(self.engine),
+            **push_performers(
+                self.engine,
+                PushQueries(self._database, self._sealer),
+                self.push_services,
+                self._clock,
+                settings.push,
+            ),
         }
         if self._blobs is not None:
             performers[RemoveBlob] = BlobRemover(self._blobs)
@@ -347,6 +361,7 @@ class Server:
                 await task
         await self._tasks.cancel()
         await self.node.presence.stop()
+        await self.push_services.close()
         await self.outgoing.close()
         await self.bus.close()
 

@@ -13,6 +13,7 @@ from tertulia.server.domain import callers
 from tertulia.server.domain.secrets import Secret
 from tertulia.server.engine.accounts import make_account, make_key
 from tertulia.server.engine.hook_directory import HookDirectory
+from tertulia.server.engine.notification_directory import NotificationDirectory
 from tertulia.server.engine.unit import Policy, Unit
 from tertulia.server.randomness import draw_secret
 from tertulia.server.sealing import Sealer
@@ -48,7 +49,7 @@ async def make_first_account(
         accounts = Accounts(connection)
         if await accounts.first() is not None:
             return
-        now = clock.now()
+        now, bus = clock.now(), InProcessBus()
         account_sid = bootstrap.account_sid or new_sid("AC")
         unit = Unit(
             connection,
@@ -57,7 +58,8 @@ async def make_first_account(
             new_sid,
             Policy(base_url=""),
             sealer,
-            HookDirectory(InProcessBus(), clock),
+            HookDirectory(bus, clock),
+            NotificationDirectory(bus, clock),
         )
         await make_account(
             unit,

@@ -348,6 +348,12 @@ _JOB_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
     registry=REGISTRY,
 )
+PUSHES = Counter(
+    "tertulia_pushes_total",
+    "Devices told, by kind of notice and by what became of it (sent, gone, failed, expired; waiting: tried again).",
+    ["notice", "state"],
+    registry=REGISTRY,
+)
 WEBHOOKS = Counter(
     "tertulia_webhooks_total",
     "Webhook events by name and outcome (fired, passed, rejected, no_answer, not_fired).",

@@ -79,6 +79,16 @@ class HooksChanged(msgspec.Struct, frozen=True, tag="hooks"):
         return NODES
 
 
+class NotificationsChanged(msgspec.Struct, frozen=True, tag="notifications"):
+    """What devices are woken for in one of the account's services is different now."""
+
+    account_sid: str
+
+    @property
+    def topic(self) -> str:
+        return NODES
+
+
 class KeysChanged(msgspec.Struct, frozen=True, tag="keys"):
     """An API key was revoked, an account suspended or reinstated: what is remembered of either is old."""
 
@@ -108,6 +118,7 @@ Publication = (
     | UserGone
     | ServiceGone
     | HooksChanged
+    | NotificationsChanged
     | KeysChanged
     | ReachabilityTurned
 )

@@ -9,6 +9,7 @@ from typing import Final
 
 from .base import Change, Command, Entity
 from .errors import BAD_PARAMETER, BINDING_TYPE_UNKNOWN
+from .subscriptions import NotASubscription, read_subscription
 
 PUSH_KINDS: Final = ("apn", "gcm", "fcm", "webpush")
 """What a device may be registered as. ``webpush`` is of ours."""
@@ -81,6 +82,11 @@ class RegisterPush(Command[PushRegistration], frozen=True, kw_only=True):
             raise BAD_PARAMETER(f"channel_type is one of {', '.join(PUSH_KINDS)}")
         if not 0 < len(self.address) <= 4096:
             raise BAD_PARAMETER("data.registration_id is missing or too long")
+        if self.kind == "webpush":
+            try:
+                read_subscription(self.address)
+            except NotASubscription as error:
+                raise BAD_PARAMETER(f"data.registration_id is no subscription of a browser: {error}") from None
 
     def __repr__(self) -> str:
         return f"RegisterPush({self.kind[:16]}, ***)"

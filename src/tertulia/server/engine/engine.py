@@ -31,6 +31,7 @@ from . import handlers as handlers
 from .hook_directory import HookDirectory
 from .hooks import PreHooks, Proposal
 from .lanes import Lanes
+from .notification_directory import NotificationDirectory
 from .rates import Fare, Rates
 from .rules import EFFECTS, RULES, Rule, conflict_of, overstepped, unmet
 from .unit import Policy, Unit
@@ -95,6 +96,7 @@ class Engine:
         self._policy = policy
         self._sealer = sealer
         self._hooks = HookDirectory(bus, clock)
+        self._notification_settings = NotificationDirectory(bus, clock)
         self._pre_hooks = PreHooks(webhook_calls)
         self._rates = rates or Rates(clock)
         self._lanes = lanes or Lanes()
@@ -232,7 +234,16 @@ class Engine:
     async def _decide(self, wish: Wish, connection: Connection) -> tuple[Any, Unit | None]:
         """The handler's answer, with what it changed; or a stored answer, and nothing."""
         caller, rule = wish.caller, wish.rule
-        unit = Unit(connection, caller, self._clock.now(), self._new_sid, self._policy, self._sealer, self._hooks)
+        unit = Unit(
+            connection,
+            caller,
+            self._clock.now(),
+            self._new_sid,
+            self._policy,
+            self._sealer,
+            self._hooks,
+            self._notification_settings,
+        )
         unit.amended = wish.amended
         if caller.mutation_id is not None:
             stored = await unit.mutations.find(caller.key, caller.mutation_id)

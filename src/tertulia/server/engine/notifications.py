@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
+from tertulia.server.bus.base import NotificationsChanged
 from tertulia.server.domain.notifications import (
     ConfigureNotifications,
     NotificationsConfigured,
@@ -36,4 +37,5 @@ async def configure_notifications(
     else:
         await unit.notifications.save(settings, stored)
     unit.record(NotificationsConfigured(settings=settings))
+    unit.tell(NotificationsChanged(service.account_sid))
     return settings

@@ -87,6 +87,7 @@ FREE: Final[frozenset[str]] = frozenset(
         *("KeepMedia", "DeleteMedia", "ForgetOrphans"),
         *("ConfigureHooks", "CreateScopedWebhook", "UpdateScopedWebhook", "DeleteScopedWebhook"),
         *("RegisterPush", "RemovePush", "DeletePush", "NotePushUse"),
+        *("PlanNotice", "PlanBadge", "TestPush", "RecordPushes"),
         # UNVERIFIED: of a thousand readers each moves his horizon with each message.
         "UpdateMembership",
         # Connections have a limit of their own.

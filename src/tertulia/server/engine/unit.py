@@ -26,6 +26,7 @@ from tertulia.server.storage.media import MediaFiles
 from tertulia.server.storage.memberships import Memberships
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.mutations import Mutations
+from tertulia.server.storage.notices import Notices
 from tertulia.server.storage.notifications import Notifications
 from tertulia.server.storage.outbox import Outbox
 from tertulia.server.storage.participants import Participants
@@ -42,6 +43,7 @@ from tertulia.server.storage.webhooks import Webhooks
 from tertulia.wire.sync import ObjectEvent, live_body
 
 from .hook_directory import HookDirectory
+from .notification_directory import NotificationDirectory
 
 T = TypeVar("T")
 
@@ -54,6 +56,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     group_text_participants: int = GROUP_TEXT_PARTICIPANTS
     push_single_owner: bool = True
     """A device registered by one user is no longer registered by another (semantics 7.2)."""
+    push_only_offline: bool = False
+    """Devices of users who are connected are not woken (semantics 7.4)."""
     rest_pre_action: bool = True
     """What account holders do with hooks on is asked about before, too (semantics 1.2)."""
     flows: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -102,6 +106,7 @@ class Unit:
     retentions = _Made(Retentions)
     mutations = _Made(Mutations)
     push_registrations = _Made(PushRegistrations)
+    notices = _Made(Notices)
     credentials = _Made(Credentials)
     address_configurations = _Made(AddressConfigurations)
     notifications = _Made(Notifications)
@@ -119,6 +124,7 @@ class Unit:
         policy: Policy,
         sealer: Sealer,
         hooks: HookDirectory,
+        notification_settings: NotificationDirectory,
     ) -> None:
         self.connection = connection
         self.caller = caller
@@ -130,6 +136,8 @@ class Unit:
         """Seals what must not be readable at rest."""
         self.hooks = hooks
         """Which account's or service's hooks apply."""
+        self.notification_settings = notification_settings
+        """What the devices of a service are woken for."""
         self.amended: frozenset[str] = frozenset()
         """The fields of the command that a hook has replaced; its caller may not have been allowed to."""
         self.webhooks_heard: dict[str, list[ScopedWebhook]] = {}

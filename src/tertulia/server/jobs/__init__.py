@@ -8,5 +8,6 @@
   ``setting_up`` and ``sweeping`` are each a file
 * ``retention``: what services do not keep is removed
 * ``housekeeping``: what has outlived its use is trimmed, in small bites
+* ``push``: devices are told; ``push_log``: for how long it is known what became of that
 * ``unused_devices``: devices that nobody has used for a year are forgotten
 """

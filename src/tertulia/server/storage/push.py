@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tertulia.server.domain.push import PushRegistration
+from tertulia.server.domain.push import USE_NOTED_US, PushRegistration
 
 from .database import Connection
 from .paging import Page, padded, page, placeholders
@@ -14,12 +14,12 @@ from .table import Table
 
 REGISTRATIONS = Table(PushRegistration, "push_registrations")
 
-_FITS = (
+FITS = (
     "(c.kind = r.kind OR (c.kind IN ('fcm', 'gcm') AND r.kind IN ('fcm', 'gcm')))"  # gcm is an old name (semantics 7.1)
 )
 _ACTIVE = (
     "push_registrations AS r JOIN credentials AS c"
-    f" ON c.sid = r.credential_sid AND c.account_sid = r.account_sid AND {_FITS}"
+    f" ON c.sid = r.credential_sid AND c.account_sid = r.account_sid AND {FITS}"
 )
 
 
@@ -151,6 +151,32 @@ class PushRegistrations:
             endpoint,
             now,
         )
+
+    async def note_reached(self, sids: Sequence[str], now: int) -> None:
+        """These devices were reached, which is use as well; noted once a day."""
+        await self._connection.execute(
+            f"UPDATE push_registrations SET used_at = $1 WHERE used_at < $2"
+            f" AND sid IN ({placeholders(len(sids), first=3)})",
+            now,
+            now - USE_NOTED_US,
+            *padded(sids),
+        )
+
+    async def remove_gone(self, service_sid: str, since: Mapping[str, int]) -> list[PushRegistration]:
+        """Drop registrations of devices that are no more, each unless it was renewed after it went; those dropped."""
+        found = await self._connection.rows(
+            f"SELECT {REGISTRATIONS.columns} FROM push_registrations WHERE service_sid = $1"
+            f" AND sid IN ({placeholders(len(since), first=2)}) FOR UPDATE",
+            service_sid,
+            *padded(tuple(since)),
+        )
+        gone = [one for one in REGISTRATIONS.entities(found) if one.updated_at <= since[one.sid]]
+        if gone:
+            await self._connection.execute(
+                f"DELETE FROM push_registrations WHERE sid IN ({placeholders(len(gone), first=1)})",
+                *padded([one.sid for one in gone]),
+            )
+        return gone
 
     async def account_with_unused(self, before: int) -> str | None:
         """An account that has registrations of no use since then."""

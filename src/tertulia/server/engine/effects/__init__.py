@@ -1,5 +1,6 @@
 """What follows from a change, in the same transaction (architecture 4).
 
+* ``push``: what devices may have to be told
 * ``sync``: what clients see, in the order they need
 * ``accounts``: what nodes forget when a key or an account ends
 * ``presence``: who is shown as notifiable, and what follows from turning reachability on or off
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from . import accounts as accounts
 from . import presence as presence
+from . import push as push
 from . import sync as sync
 from . import timers as timers
 from . import webhooks as webhooks

@@ -1,0 +1,212 @@
+"""Deciding which devices are told of what happened, and keeping what became of it (semantics 7.2 to 7.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tertulia.server.domain.conversations import Conversation
+from tertulia.server.domain.errors import USER_NOT_FOUND
+from tertulia.server.domain.notice_texts import Actor, is_wanted, said_of_member, said_of_message
+from tertulia.server.domain.notices import (
+    BATCH,
+    Delivery,
+    DeliveryState,
+    Notice,
+    PlanBadge,
+    PlanNotice,
+    PlanPush,
+    RecordPushes,
+    SendPushes,
+    SkipReason,
+    TestPush,
+)
+from tertulia.server.domain.notifications import NotificationSettings
+from tertulia.server.domain.push import PushRegistrationRemoved
+from tertulia.server.domain.push_content import PushContent, PushKind
+from tertulia.server.domain.services import Service
+from tertulia.server.domain.users import User
+from tertulia.server.storage.notices import Device
+
+from .rules import handles
+from .scenes import AccountScene, ServiceScene, in_account, in_service
+from .unit import Unit
+
+MESSAGE_GONE = "the message was removed before anybody was told"
+APPLE = "apn"
+TEST_TEXT = "This is a test of push notifications."
+
+
+@handles(PlanNotice, on=in_account, for_clients=False)
+async def plan_notice(unit: Unit, command: PlanNotice, _scene: AccountScene) -> int:
+    plan = command.plan
+    service = await unit.services.find(plan.account_sid, plan.service_sid)
+    conversation = await unit.conversations.get(plan.conversation_sid)
+    settings = await unit.notifications.settings(plan.service_sid)
+    if service is None or conversation is None or settings is None or not is_wanted(settings, plan.kind):
+        return 0  # what it was about is gone, or nobody wants to know any more
+    content = await _content(unit, plan, settings, conversation)
+    if isinstance(content, str):
+        await unit.notices.add(_notice(unit, service, plan, why_nobody=content), ())
+        return 0
+    if plan.concerned is None:
+        devices = await unit.notices.devices_of_members(conversation.sid)
+    else:
+        devices = await unit.notices.devices_of(service.sid, plan.concerned)
+    counts = plan.kind is PushKind.NEW_MESSAGE and settings.badge_count_enabled
+    badges = await unit.notices.badges_of_members(conversation.sid) if counts else None
+    notice = _notice(unit, service, plan)
+    told = [(device, _why_not(unit, plan, device)) for device in devices]
+    return await _tell(unit, notice, content, told, badges, members_only=plan.kind is not PushKind.REMOVED)
+
+
+@handles(PlanBadge, on=in_account, for_clients=False)
+async def plan_badge(unit: Unit, command: PlanBadge, _scene: AccountScene) -> int:
+    user = await unit.users.find(command.service, command.user)
+    if user is None:
+        return 0
+    devices = [one for one in await unit.notices.devices_of(user.service_sid, user.identity) if one.kind == APPLE]
+    told = [(device, _why_unfit(PushKind.NEW_MESSAGE, device)) for device in devices]
+    if not any(why is None for _, why in told):
+        return 0  # no icon to show a number
+    notice = _notice_about(unit, user, PushKind.BADGE)
+    badges = {user.identity: await unit.notices.badge_of(user.sid)}
+    return await _tell(unit, notice, PushContent(kind=PushKind.BADGE), told, badges, members_only=False)
+
+
+@handles(TestPush, on=in_service, for_clients=False)
+async def test_push(unit: Unit, command: TestPush, scene: ServiceScene) -> Notice:
+    user = await unit.users.find(scene.service.sid, command.user)
+    if user is None:
+        raise USER_NOT_FOUND()
+    notice = _notice_about(unit, user, PushKind.TEST)
+    content = PushContent(kind=PushKind.TEST, text=TEST_TEXT, title=scene.service.friendly_name)
+    devices = await unit.notices.devices_of(user.service_sid, user.identity)
+    told = [(device, None if device.is_active else SkipReason.INACTIVE) for device in devices]
+    await _tell(unit, notice, content, told, None, members_only=False)
+    return notice
+
+
+@handles(RecordPushes, on=in_account, for_clients=False)
+async def record_pushes(unit: Unit, command: RecordPushes, _scene: AccountScene) -> None:
+    await unit.notices.record(command.notice, command.results, unit.now)
+    sent = [one.registration_sid for one in command.results if one.state is DeliveryState.SENT]
+    if sent:
+        await unit.push_registrations.note_reached(sent, unit.now)
+    gone = {one.registration_sid: one.gone_since for one in command.results if one.state is DeliveryState.GONE}
+    if gone:
+        notice = await unit.notices.get(command.notice)
+        made_before = unit.now if notice is None else notice.created_at
+        since = {sid: made_before if known is None else known for sid, known in gone.items()}
+        for registration in await unit.push_registrations.remove_gone(command.service, since):
+            unit.record(PushRegistrationRemoved(registration=registration))
+
+
+async def _content(
+    unit: Unit, plan: PlanPush, settings: NotificationSettings, conversation: Conversation
+) -> PushContent | str:
+    """What is told, or why nothing is."""
+    if plan.kind is not PushKind.NEW_MESSAGE:
+        return said_of_member(settings, plan.kind, conversation, await _actor(unit, plan, None))
+    assert plan.message_index is not None, "a message has an index"
+    message = await unit.messages.at(conversation.sid, plan.message_index)
+    if message is None:
+        return MESSAGE_GONE
+    return said_of_message(settings, conversation, message, await _actor(unit, plan, message.participant_sid))
+
+
+async def _actor(unit: Unit, plan: PlanPush, participant_sid: str | None) -> Actor:
+    user = await unit.users.find(plan.service_sid, plan.actor)
+    if participant_sid is None and user is not None:
+        participant = await unit.participants.find(plan.conversation_sid, plan.actor)
+        participant_sid = participant.sid if participant is not None else None
+    name = user.friendly_name if user is not None else None
+    return Actor(name or plan.actor, participant_sid or plan.actor)
+
+
+def _why_not(unit: Unit, plan: PlanPush, device: Device) -> SkipReason | None:
+    """Why this device is not told; None: it is."""
+    if plan.concerned is None and device.identity == plan.actor:
+        return SkipReason.AUTHOR
+    if device.is_muted or plan.is_muted:
+        return SkipReason.MUTED
+    if unit.policy.push_only_offline and device.is_online:
+        return SkipReason.ONLINE
+    return _why_unfit(plan.kind, device)
+
+
+def _why_unfit(kind: PushKind, device: Device) -> SkipReason | None:
+    if not device.is_active:
+        return SkipReason.INACTIVE
+    return None if kind in device.message_types.split() else SkipReason.UNWANTED
+
+
+def _notice(unit: Unit, service: Service, plan: PlanPush, why_nobody: str | None = None) -> Notice:
+    return Notice(
+        sid=unit.new_sid("RU"),
+        account_sid=service.account_sid,
+        service_sid=service.sid,
+        kind=plan.kind,
+        conversation_sid=plan.conversation_sid,
+        subject_sid=plan.subject_sid,
+        why_nobody=why_nobody,
+        created_at=unit.now,
+    )
+
+
+def _notice_about(unit: Unit, user: User, kind: PushKind) -> Notice:
+    return Notice(
+        sid=unit.new_sid("RU"),
+        account_sid=user.account_sid,
+        service_sid=user.service_sid,
+        kind=kind,
+        conversation_sid=None,
+        subject_sid=user.sid,
+        why_nobody=None,
+        created_at=unit.now,
+    )
+
+
+async def _tell(
+    unit: Unit,
+    notice: Notice,
+    content: PushContent,
+    devices: Sequence[tuple[Device, SkipReason | None]],
+    badges: Mapping[str, int] | None,
+    *,
+    members_only: bool,
+) -> int:
+    """Keep the notice and its deliveries, and promise to send it; to how many devices."""
+    deliveries = [
+        Delivery(
+            notice_sid=notice.sid,
+            registration_sid=device.registration_sid,
+            identity=device.identity,
+            kind=device.kind,
+            credential_sid=device.credential_sid,
+            badge=badges.get(device.identity, 0) if badges is not None and device.kind == APPLE else None,
+            state=DeliveryState.WAITING if why_not is None else DeliveryState.SKIPPED,
+            attempts=0,
+            answer=why_not,
+            at=unit.now,
+        )
+        for device, why_not in devices
+    ]
+    await unit.notices.add(notice, deliveries)
+    by_credential: dict[str, list[str]] = {}
+    for delivery in deliveries:
+        if delivery.state == DeliveryState.WAITING and delivery.credential_sid is not None:
+            by_credential.setdefault(delivery.credential_sid, []).append(delivery.registration_sid)
+    for credential_sid, registrations in by_credential.items():
+        for first in range(0, len(registrations), BATCH):
+            unit.enqueue(
+                SendPushes(
+                    account_sid=notice.account_sid,
+                    service_sid=notice.service_sid,
+                    notice_sid=notice.sid,
+                    credential_sid=credential_sid,
+                    conversation_sid=notice.conversation_sid if members_only else None,
+                    registrations=tuple(registrations[first : first + BATCH]),
+                    content=content,
+                )
+            )
+    return sum(map(len, by_credential.values()))

@@ -1,0 +1,80 @@
+"""What the answers of all push services have in common."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import msgspec
+
+from tertulia.server.outgoing import Answer, CallFailed, FailureKind
+
+from .service import Outcome, Push, Verdict
+
+LONGEST_WAIT_S: Final = 3600.0
+"""No service keeps us waiting for longer, whatever it asks."""
+ANSWER_CHARS: Final = 200
+
+_HOPELESS: Final = frozenset((FailureKind.BAD_REQUEST, FailureKind.REFUSED_ADDRESS))
+"""Whom we cannot or will not call, now or later: an address in the settings or a credential is wrong."""
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a service said about one push, or about all of a batch: an outcome without its device."""
+
+    verdict: Verdict
+    answer: str
+    after_s: float | None = None
+    gone_since: int | None = None
+    is_alarming: bool = False
+
+    def of(self, push: Push) -> Outcome:
+        """The same as the outcome of this push."""
+        return Outcome(
+            registration_sid=push.registration_sid,
+            verdict=self.verdict,
+            answer=self.answer[:ANSWER_CHARS],
+            after_s=self.after_s,
+            gone_since=self.gone_since,
+            is_alarming=self.is_alarming,
+        )
+
+
+def unusable(why: str) -> Said:
+    """What becomes of a push whose credential cannot send."""
+    return Said(Verdict.FAILED, why, is_alarming=True)
+
+
+def unanswered(failed: CallFailed) -> Said:
+    """What becomes of a push that got no answer: another attempt, unless this one could not even be made."""
+    if failed.kind in _HOPELESS:
+        return Said(Verdict.FAILED, f"cannot be called ({failed.kind})", is_alarming=True)
+    return Said(Verdict.LATER, f"no answer ({failed.kind})")
+
+
+def asked_wait_s(answer: Answer, now: int) -> float | None:
+    """How long the service asks us to wait (``Retry-After``: seconds, or a date); an hour at most.
+
+    ``now`` is in UTC microseconds. None where it asks nothing that can be read.
+    """
+    asked = answer.header("retry-after")
+    if asked is None:
+        return None
+    if asked.isascii() and asked.isdigit():
+        # Python does not take numbers of any length, and none beyond the hour matters.
+        return LONGEST_WAIT_S if len(asked) > 9 else min(float(asked), LONGEST_WAIT_S)
+    try:
+        date = parsedate_to_datetime(asked)
+        # Dates of HTTP are in GMT, also one that does not say so.
+        until_s = date.replace(tzinfo=date.tzinfo or datetime.UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(until_s - now / 1e6, 0.0), LONGEST_WAIT_S)
+
+
+def name_in(text: str) -> str:
+    """The text if it is a name such as services give to reasons, else nothing: it is safe to be shown then."""
+    return text if _NAME.fullmatch(text) else ""
