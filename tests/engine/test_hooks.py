@@ -135,7 +135,7 @@ async def test_a_silent_message_costs_no_more_where_webhooks_listen(world: World
 
 async def test_a_command_that_changes_much_in_a_conversation_looks_for_its_webhooks_once(world: World) -> None:
     costs = []
-    for members in (2, 10):
+    for members in (1, 2, 10):
         wishes = tuple(
             AddParticipant(service=world.service, conversation="", identity=f"{members}-{n}") for n in range(members)
         )
@@ -145,7 +145,7 @@ async def test_a_command_that_changes_much_in_a_conversation_looks_for_its_webho
         before = world.database.statements
         await world.run_due()
         costs.append(world.database.statements - before)
-    assert costs[0] == costs[1]
+    assert costs[1] == costs[2], "the first has also read what is remembered of the service"
 
 
 async def test_a_conversation_that_was_set_up_is_told_of_though_hooks_were_off(world: World) -> None:
