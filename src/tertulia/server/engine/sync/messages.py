@@ -71,8 +71,9 @@ class MessagesView(ListView):
 
 
 def message_data(message: Message) -> MessageData:
-    medias = UNSET if message.media is None else _medias(message.media)
-    files = () if medias is UNSET else [media for media in medias if media.category == MediaCategory.MEDIA]
+    # Nearly every message has no files, and a page shows fifty.
+    medias = () if message.media is None else _medias(message.media)
+    files = [media for media in medias if media.category == MediaCategory.MEDIA] if medias else ()
     return MessageData(
         sid=message.sid,
         author=message.author,
@@ -85,9 +86,9 @@ def message_data(message: Message) -> MessageData:
         member_sid=message.participant_sid,
         subject=message.subject,
         content_sid=message.content_sid,
-        delivery=delivery_of(message),
+        delivery=None if message.delivery is None else delivery_of(message),
         media=_attachment(files[0]) if files else UNSET,
-        medias=medias,
+        medias=medias or UNSET,
     )
 
 
