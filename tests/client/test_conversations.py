@@ -113,14 +113,24 @@ async def test_what_happens_after_ready_is_heard(stage: Stage) -> None:
     await until(lambda: mine.state is not None and mine.state.current == "closed")
 
 
-async def test_waiting_for_a_conversation_ends_when_that_is_deleted(stage: Stage) -> None:
+async def test_who_takes_no_part_is_told_so_instead_of_waiting(stage: Stage) -> None:
     ana = await stage.connect("ana")
     room = await ana.create_conversation()
-    waiting = asyncio.create_task(room.ready(timeout=10))
-    await asyncio.sleep(0)
-    await stage.world.do(DeleteConversation, conversation=room.sid)
+    for ask in (room.ready, room.messages_page, lambda: room.last_messages(1), lambda: room.message_by_index(0)):
+        with pytest.raises(InvalidArgumentError, match="join"):
+            await ask()
+    await room.join(wait=False)
+    await room.ready(timeout=10)
+    assert await room.last_messages(1) == []
+    await room.leave()
     with pytest.raises(NotFoundError):
-        await waiting
+        await room.ready()
+    await room.join()
+    await room.ready(timeout=10)
+    await stage.world.do(DeleteConversation, conversation=room.sid)
+    await until(lambda: room.sid not in ana.known_conversations)
+    with pytest.raises(NotFoundError):
+        await room.last_messages(1)
 
 
 async def test_changes_are_told_with_their_reasons_and_what_was_before(stage: Stage) -> None:

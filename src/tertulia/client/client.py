@@ -54,7 +54,7 @@ class ConversationsClient(Emitter):
     everything with ``ClientShutDownError``: make a new one.
     """
 
-    __slots__ = ("_life", "_state", "config")
+    __slots__ = ("_ending", "_life", "_loop", "_state", "config")
 
     def __init__(self, config: ClientConfig) -> None:
         super().__init__()
@@ -64,6 +64,8 @@ class ConversationsClient(Emitter):
             raise InvalidArgumentError("command_timeout is at least 10 seconds")
         self.config = config
         self._state = ClientState.NEW
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._life = Life(config, self)
 
     @classmethod
@@ -105,9 +107,10 @@ class ConversationsClient(Emitter):
         """
         if self._state is ClientState.SHUT_DOWN:
             raise ClientShutDownError
-        if self._state in (ClientState.STARTING, ClientState.READY):
-            raise InvalidArgumentError("this client has been started already")
+        if self._state is not ClientState.NEW:
+            raise InvalidArgumentError("a client is started once; after a start that failed, make a new one")
         self._state = ClientState.STARTING
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.config.start_timeout):
                 await self._life.begin()
@@ -128,18 +131,26 @@ class ConversationsClient(Emitter):
         self._emit(ClientReady())
 
     async def shutdown(self) -> None:
-        """The end, at logout: whatever waits is told so, nothing is left running. May be called any number of times."""
-        if self._state is ClientState.SHUT_DOWN:
-            return
+        """The end, at logout: whatever waits is told so, nothing is left running. May be called any number of times.
+
+        It comes to its end also when whoever called is cancelled.
+        """
         if self._state is ClientState.READY:
             await self._life.flush()
         await self._finish(ClientState.SHUT_DOWN)
 
     async def logout(self, *, unregister_push: bool = True) -> None:
-        """Shuts down, and forgets on this device: its registration for push, the stored token, the stored state."""
-        if self._state is ClientState.READY:
-            await self._life.forget(unregister_push=unregister_push)
-        await self.shutdown()
+        """Shuts down, and forgets on this device: its registration for push, the stored token, the stored state.
+
+        A client that never started, or has ended, forgets the last two as well. Raises ``StoreError`` when the store
+        cannot be written.
+        """
+        try:
+            if self._state is ClientState.READY and unregister_push:
+                await self._life.push.logout()
+        finally:
+            await self.shutdown()
+            await self._life.forget()
 
     async def __aenter__(self) -> ConversationsClient:
         await self.start()
@@ -156,9 +167,14 @@ class ConversationsClient(Emitter):
         await self._life.session.conversations.reached(level, timeout)
 
     def network_available(self) -> None:
-        """A hint that the network has come back: the next attempt to connect is now. Never needed."""
+        """A hint that the network has come back: the next attempt to connect is now. Never needed; from any thread."""
         self._require()
-        self._life.connection.hurry()
+        assert self._loop is not None, "who is ready was started"
+        self._loop.call_soon_threadsafe(self._hurry)
+
+    def _hurry(self) -> None:
+        if self._state is ClientState.READY:
+            self._life.connection.hurry()
 
     def foreground(self) -> None:
         """A hint that the application is looked at again: as ``network_available``. Never needed."""
@@ -368,7 +384,10 @@ class ConversationsClient(Emitter):
         for key, alive in tuple(_alive.items()):
             if alive is self:
                 del _alive[key]
-        await self._life.end()
+        self._life.session.spare(asyncio.current_task())
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._life.end())
+        await asyncio.shield(self._ending)
         if state is ClientState.SHUT_DOWN:
             self._let_go()
 

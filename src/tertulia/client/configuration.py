@@ -61,7 +61,7 @@ class Configuration(msgspec.Struct, frozen=True):
     @property
     def report_s(self) -> float:
         """How far apart reports of one read horizon are to be."""
-        return seconds(self.options.consumption_report_interval, 5)
+        return min(seconds(self.options.consumption_report_interval, 5), 60.0)
 
     @property
     def replay_s(self) -> float:

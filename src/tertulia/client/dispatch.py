@@ -173,11 +173,14 @@ class _HandlerListener(_Listener, Generic[E]):
     def _take(self, event: Any) -> None:
         if not self._is_async:
             try:
-                # What it gives back is waited for as well: a partial of a coroutine function looks like a function.
-                if inspect.isawaitable(waited := self._handler(event)):
-                    self._emitter._hub().spawn(self._await(event, waited))
-            except Exception as error:
+                waited = self._handler(event)
+            except (Exception, asyncio.CancelledError) as error:
                 self._failed(event, error)
+                return
+            if inspect.isawaitable(waited):
+                # A partial of a coroutine function looks like a function, until it is called.
+                self._is_async = self._is_running = True
+                self._emitter._hub().spawn(self._work(event, waited))
             return
         hub = self._emitter._hub()
         if len(self._waiting) >= hub.max_event_queue:
@@ -188,15 +191,25 @@ class _HandlerListener(_Listener, Generic[E]):
             self._is_running = True
             hub.spawn(self._work())
 
-    async def _work(self) -> None:
+    async def _work(self, event: Event | None = None, waited: Awaitable[object] | None = None) -> None:
         try:
+            if event is not None and waited is not None:
+                await self._await(event, waited)
             while self._waiting:
-                event: Any = self._waiting.popleft()
-                waited = self._handler(event)
-                if inspect.isawaitable(waited):
+                event = self._waiting.popleft()
+                waited = self._called(event)
+                if waited is not None:
                     await self._await(event, waited)
         finally:
             self._is_running = False
+
+    def _called(self, event: Any) -> Awaitable[object] | None:
+        try:
+            waited = self._handler(event)
+        except Exception as error:
+            self._failed(event, error)
+            return None
+        return waited if inspect.isawaitable(waited) else None
 
     async def _await(self, event: Event, waited: Awaitable[object]) -> None:
         try:
@@ -204,7 +217,7 @@ class _HandlerListener(_Listener, Generic[E]):
         except Exception as error:
             self._failed(event, error)
 
-    def _failed(self, event: Event, error: Exception) -> None:
+    def _failed(self, event: Event, error: BaseException) -> None:
         log.error("client.handler_failed", exc_info=error, extra={"event": type(event).__name__})
         if not isinstance(event, HandlerFailed):
             self._emitter._emit(HandlerFailed(event, error))

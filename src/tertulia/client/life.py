@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ class _TypingNotice(msgspec.Struct):
     typing_timeout: float = 6
 
 
+FLUSH_S = 3.0
+"""A server that does not take what was collected in that time does not get it."""
 REFRESH_PAUSE_S = 5.0
 """Between two attempts to learn what the server says today, when it started from what it said before."""
 _CONFIGURATION = "configuration"
@@ -125,36 +128,41 @@ class Life:
         self._client._emit(TokenUpdated(self.tokens.expires_at))
 
     async def flush(self) -> None:
-        """What was collected is sent, as far as there is a connection."""
+        """What was collected is sent, as far as there is a connection that takes it soon."""
         if self.connection.state is ConnectionState.CONNECTED:
-            await self.session.conversations.flush()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_S):
+                    await self.session.conversations.flush()
 
-    async def forget(self, *, unregister_push: bool) -> None:
-        """Nothing of this login stays on this device."""
-        if unregister_push:
-            await self.push.logout()
+    async def forget(self) -> None:
+        """Nothing of this login stays on this device. For after the end."""
         await self.tokens.forget()
-        if self._config.store is not None:
-            await self._config.store.erase()
+        store, whose = self._config.store, self._kept_of or self.tokens.identity
+        if store is not None and whose is not None:
+            try:
+                await store.open(self._config.server_url, whose)
+                await store.erase()
+            finally:
+                await store.close()
 
     async def end(self) -> None:
         """Nothing runs, and nothing is held, when this returns."""
         session = self.session
-        if session.is_closed:
-            return
         session.is_closed = True
-        await self.push.close()
-        if session.outbox is not None:
-            await session.outbox.close()
-        session.following.stop()
-        await self.connection.close()
-        await session.end_tasks()
-        await self.tokens.close()
-        await session.media.close()
-        session.conversations.end()
-        session.users.end()
-        if self._config.store is not None:
-            await self._config.store.close()
+        try:
+            await self.push.close()
+            if session.outbox is not None:
+                await session.outbox.close()
+            session.following.stop()
+            await self.connection.close()
+            await session.end_tasks()
+            await self.tokens.close()
+            await session.media.close()
+            session.conversations.end()
+            session.users.end()
+        finally:
+            if self._config.store is not None:
+                await self._config.store.close()
 
     # --- what the connection tells
 

@@ -69,6 +69,10 @@ MESSAGE_TYPES: Final = (
 )
 
 
+LASTED_S: Final = 30.0
+"""A connection that a server ends sooner is one failure more."""
+
+
 class LinkTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for all connections of a client. Seconds, bytes."""
 
@@ -111,6 +115,7 @@ class Link:
         self._heard_at = 0.0
         self._is_probing = False
         self._failures = 0
+        self._ready_at = 0.0
         self._away = 0.0
         self._continuation: str | None = None
         self._init_id = ""
@@ -193,6 +198,8 @@ class Link:
 
     def lost(self, now: float) -> Steps:
         """The socket is gone."""
+        if self._phase is _Phase.READY:
+            self._failures = 0
         return self._lose(now) if self._phase in (_Phase.GREETING, _Phase.READY) else ()
 
     def heard(self, now: float) -> None:
@@ -310,12 +317,12 @@ class Link:
         if header.id in self._updates and self._phase is _Phase.READY:
             return self._updated(header.id, status, payload, now)
         if header.id == self._init_id and self._phase is _Phase.GREETING:
-            return self._greeted(header) if 200 <= status.code < 300 else self._refused(status, payload, now)
+            return self._greeted(header, now) if 200 <= status.code < 300 else self._refused(status, payload, now)
         return ()
 
-    def _greeted(self, header: Header) -> Steps:
+    def _greeted(self, header: Header, now: float) -> Steps:
         self._phase, self._until, self._is_probing = _Phase.READY, None, False
-        self._failures, self._away, self._reason = 0, 0.0, TokenReason.START
+        self._away, self._reason, self._ready_at = 0.0, TokenReason.START, now
         if header.continuation_token is not None:
             self._continuation = header.continuation_token
         settled = [Settle(id, None) for id in self._updates]
@@ -353,7 +360,12 @@ class Link:
     # --- endings
 
     def _closed(self, status: Status, payload: bytes, now: float) -> Steps:
-        """The server has ended the connection (realtime 7)."""
+        """The server has ended the connection (realtime 7).
+
+        One that has us and sends us away again and again is come back to less and less often.
+        """
+        if self._phase is _Phase.READY and now - self._ready_at >= LASTED_S:
+            self._failures = 0
         gone = ConnectionState.DISCONNECTED
         match status.code:
             case 410:

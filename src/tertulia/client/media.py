@@ -152,7 +152,7 @@ class MediaService:
             size = file.size()
             params = {"Category": category} | ({"Filename": file.name} if file.name else {})
             url = f"{self._session.configuration.links.media_service}?{urlencode(params)}"
-            headers = {**self._credentials(), "Content-Type": file.type}
+            headers = {**self._credentials(url), "Content-Type": file.type}
             if size is not None:
                 headers["Content-Length"] = str(size)
             largest = self._session.configuration.options.media_attachment_size_limit_in_mb * _MB
@@ -179,7 +179,7 @@ class MediaService:
     async def temporary_url(self, sid: str) -> str:
         """Raises ``MediaUrlError``."""
         url = f"{self._session.configuration.links.media_service}/{sid}"
-        return self._url_of(await self._read("GET", url, self._credentials()), sid)
+        return self._url_of(await self._read("GET", url, self._credentials(url)), sid)
 
     async def temporary_urls(self, sids: Sequence[str]) -> dict[str, str]:
         """A URL for each file, by SID. Raises ``MediaUrlError``, naming the file that cannot be had."""
@@ -191,7 +191,7 @@ class MediaService:
         found: dict[str, str] = {}
         for first in range(0, len(wanted), IN_A_SET):
             named = [{"media_sid": sid} for sid in wanted[first : first + IN_A_SET]]
-            headers = {**self._credentials(), "Content-Type": "application/json"}
+            headers = {**self._credentials(url), "Content-Type": "application/json"}
             told = await self._read("POST", url, headers, msgspec.json.encode({"command": "get", "list": named}))
             try:
                 elements = msgspec.json.decode(told, type=list[_SetElement])
@@ -319,7 +319,9 @@ class MediaService:
         """Raises ``ClientShutDownError`` when that is why something broke off."""
         self._session.configuration  # noqa: B018 (raises after the end)
 
-    def _credentials(self) -> dict[str, str]:
+    def _credentials(self, url: str) -> dict[str, str]:
+        if self._session.base_url.startswith("https:") and not url.lower().startswith("https:"):
+            raise MediaError("the server names a media service without TLS; the token is not sent there")
         token = self._token()
         if token is None:
             raise TokenError("there is no token")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from .errors import ClientShutDownError, ConversationsError, TokenError
 from .states import TokenReason
+
+QUICK_S: Final = 10.0
+"""Who needs a token so soon after the last has not got what he wanted."""
 
 
 class Renewal:
     """Asks for tokens until the server takes one: twice at once, then less and less often; one task at a time.
 
-    ``goes_on`` hears why an attempt failed, and which it was, and says whether there is to be another.
+    ``goes_on`` hears why an attempt failed, and which it was, and says whether there is to be another. A server that
+    takes each token and at once wants the next is given it less and less often.
     """
 
     def __init__(
@@ -34,6 +39,9 @@ class Renewal:
         self._task: asyncio.Task[None] | None = None
         self._reason = TokenReason.ABOUT_TO_EXPIRE
         self._hurry = asyncio.Event()
+        self._renewed_at = -QUICK_S
+        self._in_a_row = 0
+        """How often one was needed again soon after the last."""
 
     def need(self, reason: TokenReason) -> None:
         """There must be another one; who is asking already is told to hurry."""
@@ -50,6 +58,7 @@ class Renewal:
             await asyncio.wait({task})
 
     async def _renew(self) -> None:
+        await self._pace()
         attempt = 0
         while True:
             try:
@@ -67,8 +76,17 @@ class Renewal:
                 if attempt > 1:
                     await self._pause(min(self._pause_min * 2.0 ** min(attempt, 30), self._pause_max))
             else:
+                self._renewed_at = asyncio.get_running_loop().time()
                 self._renewed()
                 return
+
+    async def _pace(self) -> None:
+        if asyncio.get_running_loop().time() - self._renewed_at >= QUICK_S:
+            self._in_a_row = 0
+            return
+        self._in_a_row += 1
+        if self._in_a_row > 1:
+            await asyncio.sleep(min(self._pause_min * 2.0 ** min(self._in_a_row - 2, 30), self._pause_max))
 
     async def _pause(self, seconds: float) -> None:
         try:

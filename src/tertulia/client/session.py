@@ -51,6 +51,7 @@ class Session:
         self.outbox = None
         self._configuration: Configuration | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._spared: set[asyncio.Task[Any]] = set()
 
     @property
     def configuration(self) -> Configuration:
@@ -95,10 +96,15 @@ class Session:
         if error is not None and not isinstance(error, ClientShutDownError):
             log.debug("client.task_failed", extra={"error": type(error).__name__})
 
+    def spare(self, task: asyncio.Task[Any] | None) -> None:
+        """Who waits for the end is let finish."""
+        if task in self._tasks:
+            self._spared.add(task)
+            task.add_done_callback(self._spared.discard)
+
     async def end_tasks(self) -> None:
-        """Nothing that was spawned runs on; the one who calls is let finish."""
-        own = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not own]
+        """Nothing that was spawned runs on, but for those who are spared."""
+        tasks = self._tasks - self._spared
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

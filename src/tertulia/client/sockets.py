@@ -21,6 +21,13 @@ WRITE_AHEAD: Final = 1_048_576
 """So many bytes may wait to be sent before whoever sends more must wait; acknowledgements nearly never do."""
 
 
+class _Straight(connect):
+    """Goes nowhere but where it was sent: whoever opens a socket says there who he is."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 class Sockets:
     """Opens sockets to one server."""
 
@@ -37,7 +44,7 @@ class Sockets:
         if self._context is None and self._url.startswith("wss:"):
             self._context = ssl.create_default_context()
         async with asyncio.timeout(self._patience.opening):
-            return await connect(
+            return await _Straight(
                 self._url,
                 ssl=self._context if self._url.startswith("wss:") else None,
                 compression=None,
@@ -90,4 +97,4 @@ def time_away(error: BaseException) -> float:
     if not isinstance(error, InvalidStatus):
         return 0
     told = error.response.headers.get("Retry-After", "")
-    return float(told) if told.isdigit() else 0
+    return float(told) if told.isascii() and told.isdigit() else 0

@@ -283,8 +283,8 @@ class TokenKeeper:
 
 
 def _text(token: object) -> str:
-    if not isinstance(token, str) or not token:
-        raise TokenError("a token is a text")
+    if not isinstance(token, str) or not token or not token.isascii():
+        raise TokenError("a token is a text of ASCII characters")
     return token
 
 

@@ -33,6 +33,10 @@ def _split(server_url: str) -> SplitResult:
     parts = urlsplit(server_url)
     if parts.scheme not in _SOCKET_SCHEMES or not parts.hostname:
         raise InvalidArgumentError("server_url is like https://chat.example, or wss://chat.example/v3/wsconnect")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise InvalidArgumentError("the host of server_url is no name of a host") from None
     if parts.username or parts.password:
         raise InvalidArgumentError("server_url has no user and no password: tokens say who one is")
     return parts

@@ -49,6 +49,7 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         "_document",
         "_is_announced",
         "_is_gone",
+        "_is_joining",
         "_names",
         "_roster",
         "_sync",
@@ -63,6 +64,7 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         self._history = History(self)
         self._is_announced = False
         self._is_gone = False
+        self._is_joining = False
 
     def __repr__(self) -> str:
         return f"<Conversation {self.sid} {self.status}>"
@@ -150,9 +152,12 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         """Returns itself when that much is known, and, of ``ALL``, when everything comes as it happens.
 
         Without a connection the latter is not waited for: what was missed comes with the next one. Raises
-        ``NotFoundError`` when it cannot be opened or goes meanwhile, ``TimeoutError``.
+        ``InvalidArgumentError`` of ``ALL`` where the user does not take part, ``NotFoundError`` when it cannot be
+        opened or goes meanwhile, ``TimeoutError``.
         """
         self._session.configuration  # noqa: B018 (raises before the start and after the end)
+        if level is ConversationSync.ALL and not self._takes_part:
+            raise InvalidArgumentError("only who takes part knows its participants and messages: join it first")
         async with asyncio.timeout(timeout):
             await self._watch.until(lambda: self._sync >= level or self._cannot_be_opened, None)
             if level is ConversationSync.ALL:
@@ -164,22 +169,31 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         return self
 
     @property
+    def _takes_part(self) -> bool:
+        """He does, or will as soon as his joining is told; also who did until it went, and is told that."""
+        return self._session.conversations.is_mine(self.sid) or self._is_joining or self._is_gone
+
+    @property
     def _cannot_be_opened(self) -> bool:
-        return self._sync is ConversationSync.FAILED or self._is_gone
+        return self._sync is ConversationSync.FAILED or (self._is_gone and not self._is_joining)
 
     # --- what one can do
 
     async def join(self, *, wait: bool = True) -> None:
         """Take part."""
         session = self._session
-        self._is_gone = False
         command = session.calls.post(self._url("Participants"), {"identity": session.identity}, Added)
-        await self._watch.visible(
-            command,
-            lambda _: self.status is ConversationStatus.JOINED,
-            session.config.visibility_timeout,
-            wait=wait,
-        )
+        self._is_joining = True
+        try:
+            await self._watch.visible(
+                command,
+                lambda _: self.status is ConversationStatus.JOINED,
+                session.config.visibility_timeout,
+                wait=wait,
+            )
+        except BaseException:
+            self._is_joining = False
+            raise
 
     async def leave(self, *, wait: bool = True) -> None:
         """Take part no more; nothing happens when one does not."""

@@ -71,6 +71,10 @@ class Conversations(ItemFollower):
     def knows(self, conversation: Conversation) -> bool:
         return self._announced.get(conversation.sid) is conversation
 
+    def is_mine(self, sid: str) -> bool:
+        """The user takes part in it, as far as is known."""
+        return sid in self._memberships
+
     async def load(self) -> None:
         """Opens the user's map, then all that is in it. Goes on until everything is usable, or the client ends."""
         following = self._session.following
@@ -160,7 +164,7 @@ class Conversations(ItemFollower):
         is_new = sid not in self._memberships
         self._memberships[sid] = told.channel
         conversation = self._object(sid)
-        conversation._is_gone = False
+        conversation._is_gone = conversation._is_joining = False
         was = conversation.status
         conversation._take_membership(told)
         if conversation.status is not was and not is_new and was is ConversationStatus.JOINED:
