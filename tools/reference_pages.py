@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import client_reference, owner_demands
+from tools import additions, client_reference, owner_demands
 
 from tertulia.server.domain.errors import CATALOGUE
 from tertulia.server.domain.permissions import (
@@ -124,6 +124,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings(),
         "errors.md": errors(),
         "permissions.md": permissions(),
+        "additions.md": additions.page(),
         "client.md": client_reference.page(),
         "owner-demands.md": owner_demands.page(),
     }

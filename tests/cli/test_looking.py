@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tertulia import __version__
-from tests.cli.command import Server, printed, refusal, run, serving
+from tests.cli.command import WITHIN_S, Server, printed, refusal, run, serving
+from tests.peers.fcm import FcmPeer
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,34 @@ def test_the_doctor_names_a_lost_key_and_a_foreign_program(tmp_path: Path, serve
     assert said["database"].startswith("problem ")
     assert "seal.key is missing" in said["database"]
     assert said["public url"].startswith("problem ")
+
+
+def test_the_doctor_names_the_push_credentials_that_cannot_send(server: Server) -> None:
+    known = server.credentials()
+    made = {}
+    for name, form in {
+        "old": {"Type": "fcm", "Secret": "AAAA:s3cret"},
+        "good": {
+            "Type": "fcm",
+            "Secret": FcmPeer().service_account(token_uri="https://oauth2.googleapis.com/token"),
+        },
+        "browsers": {"Type": "webpush", "PublicKey": "s3cret", "PrivateKey": "s3cret"},
+        "apple": {"Type": "apn", "Certificate": "s3cret", "PrivateKey": "s3cret"},
+    }.items():
+        url, login = f"{known.base_url}/v1/Credentials", (known.account_sid, known.auth_token)
+        made[name] = requests.post(url, form, auth=login, timeout=WITHIN_S).json()["sid"]
+
+    said = run("doctor", "--data", server.data)
+    push = [line.split(maxsplit=2) for line in said.stdout.splitlines() if line.split()[1] == "push"]
+    assert said.returncode == 0
+    assert [verdict for verdict, _, _ in push] == ["note", "note", "note", "ok"]
+    assert push[0][2] == (
+        f"{made['old']} (fcm) of {known.account_sid} cannot send: the credential holds an old server key, which Google"
+        " no longer accepts: put the JSON of a service account in its place"
+    )
+    assert [line[2].split()[0] for line in push[1:3]] == [made["browsers"], made["apple"]]
+    assert push[3][2] == "1 credential that can send"
+    assert "s3cret" not in said.stdout
 
 
 def test_the_plan_names_what_a_start_would_run_and_runs_nothing(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ async def test_a_logout_forgets_whatever_came_before_it(stage: Stage, tmp_path: 
     if first != "nothing":
         await getattr(ana, first)()
     await ana.logout()
-    kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    kept = all_bytes(tmp_path)
     assert token_given.encode() not in kept
     stage.proxy.refuse()
     with pytest.raises(InitializationError):
@@ -211,3 +211,7 @@ async def test_a_handler_that_says_it_was_cancelled_disturbs_nobody(stage: Stage
     await mine.send("still here")
     await until(lambda: his.last_message is not None)
     assert states == []
+
+
+def all_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())

@@ -13,7 +13,15 @@ import pytest
 from tools import owner_demands
 
 from tertulia.server import observe
+from tertulia.server.domain.notice_texts import FILES_ONLY
+from tertulia.server.domain.notices import SkipReason
+from tertulia.server.domain.push_content import PushKind
+from tertulia.server.domain.push_explained import OFF, WhyNot, nothing_known
+from tertulia.server.engine.notices import MESSAGE_GONE
+from tertulia.server.engine.push_queries import MESSAGE_REMOVED, NO_CREDENTIAL, SWITCHED_OFF
+from tertulia.server.jobs.push import LEFT, MUTED, UNREGISTERED
 from tertulia.server.settable import BOOTSTRAP, KNOWN
+from tertulia.server.settings import PushSettings
 from tertulia.wire import tokens
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +89,19 @@ def test_the_metrics_that_operations_names_exist() -> None:
     known = observe.declared_metrics().keys()
     assert named
     assert {name for name in named if name.removesuffix("_total") not in known} == set()
+
+
+def test_every_reason_why_a_device_did_not_ring_has_its_row_where_it_says_what_to_do() -> None:
+    page = (ROOT / "docs/push.md").read_text(encoding="utf-8").partition("## Troubleshooting")[2]
+    reasons = [
+        *WhyNot,
+        *SkipReason,
+        *(NO_CREDENTIAL, UNREGISTERED, LEFT, MUTED),
+        *(FILES_ONLY, MESSAGE_GONE, MESSAGE_REMOVED, SWITCHED_OFF),
+        *(OFF[PushKind.NEW_MESSAGE], nothing_known(PushSettings().log_days)),
+    ]
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert [reason for reason in reasons if not any(reason in row for row in rows)] == []
 
 
 def test_every_dependency_has_its_reason_and_every_reason_its_dependency() -> None:

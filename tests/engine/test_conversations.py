@@ -102,6 +102,7 @@ async def test_what_may_be_absent_is_cleared_by_nothing(world: World, cleared: t
         ({"unique_name": "x" * 257}, 50004),
         ({"unique_name": "CH" + "a" * 32}, 50390),
         ({"attributes": "{"}, 50304),
+        ({"attributes": "[" * 65 + "]" * 65}, 50304),
         ({"attributes": f'"{"x" * 16383}"'}, 50303),
         ({"attributes": f'"{"é" * 8192}"'}, 50303),
         ({"state": ""}, 50374),

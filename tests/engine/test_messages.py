@@ -123,6 +123,7 @@ async def test_writing_a_message_costs_the_same_statements_for_few_and_for_many(
         ({"body": "x" * 32_769}, 50504, 400),
         ({"body": "é" * 16_385}, 50504, 400),
         ({"body": "x", "attributes": "{"}, 50304, 400),
+        ({"body": "x", "attributes": "[" * 65 + "]" * 65}, 50304, 400),
         ({"body": "x", "attributes": f'"{"x" * 4095}"'}, 50303, 400),
         ({"body": "x", "author": "x" * 257}, 50310, 400),
         ({"body": "x", "subject": "x" * 257}, 20001, 400),

@@ -29,6 +29,7 @@ from tertulia.server.jobs.presence import PresenceSweep
 from tertulia.server.jobs.unused_devices import UnusedDevices
 from tertulia.server.storage.push import PushRegistrations
 
+from .subscriptions import subscription
 from .world import BASE_URL, World, refused
 
 
@@ -209,7 +210,8 @@ async def test_a_device_is_active_under_a_credential_that_fits(
     world: World, kind: str, device: str, works: bool
 ) -> None:
     credential = await credential_of(world, kind)
-    await world.do(RegisterPush, by=with_credential(world, "ana", credential), kind=device, address="one")
+    address = subscription("one") if device == "webpush" else "one"
+    await world.do(RegisterPush, by=with_credential(world, "ana", credential), kind=device, address=address)
     assert await has_active(world, "ana") is works
 
 

@@ -43,6 +43,7 @@ async def test_an_identity_is_one_user_of_a_service_and_its_case_counts(world: W
         ({"identity": "x" * 257}, 50207),
         ({"identity": "ana", "friendly_name": "x" * 257}, 50003),
         ({"identity": "ana", "attributes": ""}, 50304),
+        ({"identity": "ana", "attributes": "[" * 65 + "]" * 65}, 50304),
         ({"identity": "ana", "attributes": f'"{"x" * 16383}"'}, 50303),
     ],
     ids=lambda value: str(value)[:40],

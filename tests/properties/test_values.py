@@ -100,6 +100,25 @@ def test_what_is_no_duration_of_fixed_length_is_refused(text: str) -> None:
 
 # --- attributes, names
 
+NESTED = [
+    pytest.param(lambda levels: "[" * levels + "]" * levels, id="arrays"),
+    pytest.param(lambda levels: '{"a":' * (levels - 1) + "{}" + "}" * (levels - 1), id="objects"),
+    pytest.param(lambda levels: "[[],[[]]," * (levels - 2) + "[[]]" + "]" * (levels - 2), id="with others beside"),
+    pytest.param(lambda levels: '["[]\\"]]",' * (levels - 1) + "[]" + "]" * (levels - 1), id="with brackets in texts"),
+]
+
+
+@pytest.mark.parametrize("nested", NESTED)
+def test_attributes_have_sixty_four_levels_at_most(nested: Callable[[int], str]) -> None:
+    assert outcome(lambda: values.check_attributes(nested(64), 16_384)) is None
+    assert outcome(lambda: values.check_attributes(nested(65), 16_384)) == 50304
+
+
+@pytest.mark.parametrize("text", ['{"a":"' + "[{" * 2000 + '"}', "[" + "[]," * 2000 + "{}]", '["\\\\","[","[["]'])
+def test_what_is_wide_or_a_text_is_not_deep(text: str) -> None:
+    assert outcome(lambda: values.check_attributes(text, 16_384)) is None
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

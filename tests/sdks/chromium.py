@@ -43,6 +43,11 @@ class Page:
         self._browser = browser
         self._session = session
 
+    @property
+    def session(self) -> str:
+        """Under which the browser tells of it."""
+        return self._session
+
     def ask(self, method: str, **parameters: Any) -> Any:
         return self._browser.ask(method, session=self._session, **parameters)
 
@@ -93,6 +98,8 @@ class Browser:
         """Exceptions nobody caught, in any page."""
         self.told: set[tuple[str, str]] = set()
         """Which events came, and from which session."""
+        self.facts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        """What they said."""
 
     def ask(self, method: str, *, session: str | None = None, **parameters: Any) -> Any:
         self._last_id += 1
@@ -110,7 +117,10 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self._socket.recv(timeout=WITHIN_S))
-        self.told.add((told.get("method", ""), told.get("sessionId", "")))
+        event = (told.get("method", ""), told.get("sessionId", ""))
+        self.told.add(event)
+        if "params" in told:
+            self.facts.setdefault(event, []).append(told["params"])
         if told.get("method") == "Runtime.exceptionThrown":
             self.complaints.append(json.dumps(told["params"]["exceptionDetails"])[:2000])
         return told

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -20,6 +20,9 @@ from tertulia.cli.call import resolve_settings
 from tertulia.cli.installation import url_of
 from tertulia.cli.urls import local_url
 from tertulia.server import app
+from tertulia.server.clock import SystemClock
+from tertulia.server.push.service import OpenCredential
+from tertulia.server.push.usable import why_unusable
 from tertulia.server.settings import Settings
 from tertulia.server.sources import Resolved
 
@@ -68,7 +71,7 @@ def examine(resolved: Resolved, url: str | None = None) -> Iterator[Finding]:
     if data.is_dir():
         yield _folder(data)
         yield _space(data)
-        yield _database(resolved)
+        yield from _database(resolved)
     elif data.exists():
         yield Finding(Verdict.PROBLEM, "data", f"{data} is a file; choose a folder with --data, or DATA= with make")
     else:
@@ -112,21 +115,39 @@ def _space(data: Path) -> Finding:
     return Finding(Verdict.OK, "disk", text)
 
 
-def _database(resolved: Resolved) -> Finding:
-    async def look() -> list[str]:
+def _database(resolved: Resolved) -> Iterator[Finding]:
+    async def look() -> tuple[list[str], list[OpenCredential]]:
         async with app.open_installation(resolved.settings, resolved.bootstrap, migrate=False) as installation:
             waiting = installation.plan()
-            if not waiting:
-                installation.first_account()
-            return waiting
+            if waiting:
+                return waiting, []
+            installation.first_account()
+            return [], await installation.push_credentials()
 
     try:
-        waiting = asyncio.run(look())
+        waiting, credentials = asyncio.run(look())
     except app.StartupFailure as failure:
-        return Finding(Verdict.PROBLEM, "database", str(failure))
+        yield Finding(Verdict.PROBLEM, "database", str(failure))
+        return
     if waiting:
-        return Finding(Verdict.NOTE, "database", f"out of date, the next start migrates it: {', '.join(waiting)}")
-    return Finding(Verdict.OK, "database", "opens, is up to date, and its secrets can be read")
+        yield Finding(Verdict.NOTE, "database", f"out of date, the next start migrates it: {', '.join(waiting)}")
+        return
+    yield Finding(Verdict.OK, "database", "opens, is up to date, and its secrets can be read")
+    yield from _push(credentials)
+
+
+def _push(credentials: Sequence[OpenCredential]) -> Iterator[Finding]:
+    """A note for each credential that cannot send: who made it may not even want it to."""
+    usable = 0
+    for credential in credentials:
+        why = why_unusable(credential, SystemClock().now())
+        if why is None:
+            usable += 1
+        else:
+            place = f"{credential.sid} ({credential.kind}) of {credential.account_sid}"
+            yield Finding(Verdict.NOTE, "push", f"{place} cannot send: {why}")
+    if usable:
+        yield Finding(Verdict.OK, "push", f"{usable} credential{'s' if usable > 1 else ''} that can send")
 
 
 def _listening(settings: Settings, base_url: str) -> Finding:

@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--ttl", type=_seconds, default=3600, metavar="SECONDS", help="its life (default: 3600)")
     _choose_credentials(token)
     token.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
+    token.add_argument("--push-credential", metavar="CR...", help="under which its holder's devices are registered")
     token.add_argument("--encrypted", action="store_true", help="hide its content from who holds it (JWE)")
 
     doctor = commands.add_parser("doctor", parents=[common], help="look for trouble and say what to do")
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_outbox(commands, common)
     _add_retention(commands, common)
     _add_media(commands, common)
+    _add_push(commands, common)
     commands.add_parser("settings", parents=[common], help="print the settings in force and their sources")
     _add_clients(commands)
     return parser
@@ -194,6 +196,21 @@ def _add_media(commands: Commands, common: argparse.ArgumentParser) -> None:
     deeds.add_parser("list", parents=[common, _printing_json()], help="print what each service has")
     gc = deeds.add_parser("gc", parents=[common], help="remove what nobody attached, and bytes without a record")
     gc.add_argument("--dry-run", action="store_true", help="only print what would be removed")
+
+
+def _add_push(commands: Commands, common: argparse.ArgumentParser) -> None:
+    push = commands.add_parser("push", help="find out about push notifications, try them, make keys for browsers")
+    deeds = push.add_subparsers(dest="what", metavar="WHAT", required=True)
+    vapid = deeds.add_parser("vapid", parents=[_printing_json()], help="print a new key pair and how to put it in")
+    vapid.add_argument(
+        "--subject", metavar="URI", help="whom push services may write to (mailto: or https:; Apple wants a real one)"
+    )
+    why = deeds.add_parser("why", parents=[common, _printing_json()], help="print whose devices rang, and why not")
+    why.add_argument("sid", metavar="SID", help="of a message (IM...), or of a participant (MB...) who was added")
+    test = deeds.add_parser("test", parents=[common, _printing_json()], help="send a test to the devices of a user")
+    test.add_argument("identity", metavar="IDENTITY", help="whose devices")
+    test.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
+    test.add_argument("--wait", type=_seconds, default=30, metavar="SECONDS", help="how long at most (default: 30)")
 
 
 def _printing_json() -> argparse.ArgumentParser:

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
         service_sid=credentials.service_sid,
         now_s=time.time(),
         ttl_s=options.ttl,
+        push_credential_sid=options.push_credential,
     )
     if options.encrypted:
         token = tokens.encrypt(token, credentials.api_key_sid, credentials.api_key_secret, secrets.token_bytes(12))

@@ -32,17 +32,20 @@ from tertulia.server.domain import callers
 from tertulia.server.domain.accounts import Account, ApiKey
 from tertulia.server.domain.base import Command
 from tertulia.server.domain.media import ForgetOrphans
+from tertulia.server.engine.credentials import opened
 from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.identities import Identities
 from tertulia.server.engine.media_queries import MediaQueries
 from tertulia.server.engine.unit import Policy
 from tertulia.server.engine.webhook_calls import WebhookCalls
 from tertulia.server.outgoing import Outgoing
+from tertulia.server.push.service import OpenCredential
 from tertulia.server.randomness import Randomness
 from tertulia.server.sealing import KEY_BYTES, BadKey, Sealer, SealingError, key_in_file
 from tertulia.server.settings import Settings, TracesSettings
 from tertulia.server.storage import migrate as migrations
 from tertulia.server.storage.accounts import Accounts
+from tertulia.server.storage.credentials import Credentials as PushCredentials
 from tertulia.server.storage.database import DatabaseTooNew, StorageError
 from tertulia.server.storage.services import Services
 from tertulia.server.storage.sqlite import BUSY_MS, PATIENT_BUSY_MS, SqliteDatabase
@@ -55,7 +58,16 @@ from .gateway import Gateway
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-__all__ = ["Credentials", "Installation", "StartupFailure", "open_installation", "opened_blobs", "serve", "served_url"]
+__all__ = [
+    "Credentials",
+    "Installation",
+    "StartupFailure",
+    "is_served",
+    "open_installation",
+    "opened_blobs",
+    "serve",
+    "served_url",
+]
 
 OTHERS = 0o077
 """What a file mode grants to anybody but the owner."""
@@ -137,6 +149,22 @@ class Installation:
             if await accounts.get(account_sid) is None:
                 raise StartupFailure(f"there is no account {account_sid}")
             return await accounts.keys(account_sid)
+
+    async def push_credentials(self) -> list[OpenCredential]:
+        """The credentials of push services of every account, oldest first, opened. Raises ``SealingError``."""
+        async with self.database.snapshot() as connection:
+            found = await PushCredentials(connection).all()
+        return [
+            OpenCredential(
+                sid=credential.sid,
+                account_sid=credential.account_sid,
+                kind=credential.kind,
+                sandbox=credential.sandbox,
+                secrets=opened(self.sealer, credential),
+                updated_at=credential.updated_at,
+            )
+            for credential in found
+        ]
 
     async def has_service(self, account_sid: str, sid: str) -> bool:
         """Whether the account has this chat service."""
@@ -256,6 +284,19 @@ def _take_folder(folder: Path) -> TextIO:
             f"the data folder {folder} is held by another server; stop it, or {_ANOTHER_FOLDER}"
         ) from None
     return lock
+
+
+def is_served(folder: Path) -> bool:
+    """Whether a server runs on this data folder."""
+    try:
+        with open(folder / "lock") as lock:
+            # Shared, and let go at once: another who looks is not in the way.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def serve(settings: Settings, bootstrap: Bootstrap, announce: Callable[[str], None]) -> int:

@@ -31,6 +31,7 @@ from tertulia.server.engine.identities import Identities
 from tertulia.server.engine.lanes import Lanes
 from tertulia.server.engine.media_links import MediaLinks
 from tertulia.server.engine.media_store import MediaStore
+from tertulia.server.engine.push_explaining import PushExplaining
 from tertulia.server.engine.push_queries import PushQueries
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.rates import Rates
@@ -63,7 +64,7 @@ from tertulia.server.realtime.node import Conditions, Envelopes, Node, Route, Ta
 from tertulia.server.realtime.presence import Presence
 from tertulia.server.realtime.revocations import Revocations
 from tertulia.server.realtime.socket import SocketLimits, socket_class
-from tertulia.server.rest import ACCOUNT_API
+from tertulia.server.rest import ACCOUNT_API, ADDITIONS
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Settings
 from tertulia.server.storage.database import Database
@@ -202,11 +203,12 @@ class Server:
             self.settings,
             PageTokens(self._sealer),
             self.media,
+            PushExplaining(self._database, self._clock, self.settings.push.log_days),
         )
         turns = Turns(HTTP_TURNS_PER_TICK, limits.requests_waiting)
         rest_admission = Admission(turns, limits.rate("rest_requests_at_once"))
         return (
-            Dispatcher(RestFace(identities), [ACCOUNT_API], services, rest_admission),
+            Dispatcher(RestFace(identities), [ACCOUNT_API, ADDITIONS], services, rest_admission),
             Dispatcher(ClientFace(tokens), [CLIENT_API], services, Admission(turns)),
             Dispatcher(MediaFace(identities, tokens, links), [MEDIA_API], services, Admission(turns)),
         )

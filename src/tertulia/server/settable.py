@@ -43,7 +43,8 @@ def _known(struct: type[Struct], section: str) -> Iterator[Known]:
     for field in msgspec.structs.fields(struct):
         type_ = hints[field.name]
         assert get_origin(type_) is Annotated
-        meta = get_args(type_)[1]
+        # A type that has a name of its own may bring rules of its own.
+        meta = next(one for one in get_args(type_)[1:] if one.description is not None)
         extra = meta.extra or {}
         yield Known(
             name=f"{section}.{field.name}" if section else field.name,

@@ -56,6 +56,11 @@ def is_sid(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and _DIGITS.fullmatch(text, len(prefix)) is not None
 
 
+def made_at(sid: str) -> int:
+    """The moment of an identifier, in unix microseconds; good to the millisecond."""
+    return int(sid[2:14], 16) * 1000
+
+
 class SidSource:
     """Hands out identifiers that only ever grow, whatever the clock does.
 

@@ -120,6 +120,9 @@ REST: Final[dict[str, Rest]] = {
     "GET /Roles/{role}": Rest(),
     "POST /Roles/{role}": Rest({"Permission": "joinConversation"}),
     "DELETE /Roles/{role}": Rest(),
+    # Additions of ours, outside of /v1.
+    "GET /push/Messages/{message}": Rest(),
+    "GET /push/Participants/{participant}": Rest(),
 }
 
 REFERENCES: Final[dict[str, tuple[str, dict[str, str]]]] = {

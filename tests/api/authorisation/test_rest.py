@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from tertulia.server.rest import ACCOUNT_API
+from tertulia.server.rest import ACCOUNT_API, ADDITIONS
 from tertulia.server.web.operations import Operation
 
 from .rows import NOT_THERE, QUERIES, REFERENCES, REST, Outcome
@@ -17,7 +17,7 @@ from .stage import Stage, Tenant, Things, refusal_of
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 _LONG = "/v1/Services/{service}"
-OPERATIONS = {f"{operation.method} {operation.path}": operation for operation in ACCOUNT_API}
+OPERATIONS = {f"{operation.method} {operation.path}": operation for operation in (*ACCOUNT_API, *ADDITIONS)}
 NAMING = [name for name in OPERATIONS if "{" in name]
 """What they are about is named by their path."""
 NAMING_NOTHING = [name for name in OPERATIONS if "{" not in name]
@@ -51,7 +51,7 @@ async def ask(stage: Stage, name: str, things: Things | None = None, **how: Any)
 
 
 async def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
-    assert {row_of(operation) for operation in ACCOUNT_API} == set(REST)
+    assert {row_of(operation) for operation in OPERATIONS.values()} == set(REST)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -83,7 +83,14 @@ async def test_a_device_is_its_last_users(ana: Sdk, face: Face) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [device("t", "pigeon"), device(""), {"channel_type": "fcm"}, {"channel_type": "fcm", "data": 1}]
+    "wrong",
+    [
+        device("t", "pigeon"),
+        device(""),
+        device("no subscription", "webpush"),
+        {"channel_type": "fcm"},
+        {"channel_type": "fcm", "data": 1},
+    ],
 )
 async def test_what_is_no_device_is_refused(ana: Sdk, wrong: dict[str, object]) -> None:
     assert (await ana.post(REGISTRATIONS, wrong)).failure == (400, 20001)

@@ -8,6 +8,7 @@ import pytest
 
 from tertulia.server.domain import callers
 from tertulia.server.domain.push import RegisterPush
+from tests.engine.subscriptions import subscription
 from tests.engine.world import World
 
 from .client import AccountHolder
@@ -72,7 +73,8 @@ async def test_the_list_is_narrowed_by_types_and_identities_on_every_page(accoun
     made = {}
     for identity in ("ana", "ben & co", "cleo"):
         for kind in ("apn", "fcm", "webpush"):
-            made[identity, kind] = await register(world, account, identity, f"{identity} {kind}", kind)
+            device = subscription(identity[:3]) if kind == "webpush" else f"{identity} {kind}"
+            made[identity, kind] = await register(world, account, identity, device, kind)
 
     async def listed(query: str) -> list[str]:
         return [one["sid"] for one in await account.everything(f"{path(account)}?{query}")]

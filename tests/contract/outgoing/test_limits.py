@@ -118,17 +118,45 @@ def test_an_account_whose_name_servers_are_silent_leaves_look_ups_to_others(run:
     """They go on after the calls: the system's look-up cannot be broken off."""
 
     async def resolve(host: str, port: int) -> list[str]:
-        if host == "slow.example":
+        if host.startswith("slow"):
             await asyncio.Event().wait()
         return ["127.0.0.1"]
 
     async def story() -> None:
         async with receiver(answering(OK)) as place, calling(resolve=resolve) as outgoing:
-            slow = call_to("http://slow.example/hook", total_s=SHORT_S / 5, account_sid="AC1")
-            kinds = {(await failure_of(outgoing, slow)).kind for _ in range(LOOK_UPS_AT_ONCE)}
+            kinds = set()
+            for number in range(LOOK_UPS_AT_ONCE):
+                url = f"http://slow{number}.example/hook"
+                slow = call_to(url, total_s=SHORT_S / 5, account_sid="AC1")
+                kinds.add((await failure_of(outgoing, slow)).kind)
             assert kinds == {FailureKind.TOTAL_TIMEOUT, FailureKind.UNRESOLVABLE}
             other = place.url.replace("127.0.0.1", "other.example")
             assert (await outgoing.call(call_to(other, account_sid="AC2"))).status == 200
+
+    run(story)
+
+
+def test_calls_that_need_the_same_name_at_the_same_time_ask_once(run: Run) -> None:
+    async def story() -> None:
+        asked, begun, answered = [], asyncio.Event(), asyncio.Event()
+
+        async def resolve(host: str, port: int) -> list[str]:
+            asked.append((host, port))
+            begun.set()
+            await answered.wait()
+            return ["127.0.0.1"]
+
+        async with receiver(answering(OK)) as place, calling(resolve=resolve) as outgoing:
+            call = call_to(place.url.replace("127.0.0.1", "one.example"), account_sid="AC1")
+            given_up = asyncio.create_task(outgoing.call(call))
+            others = [asyncio.create_task(outgoing.call(call)) for _ in range(LOOK_UPS_AT_ONCE // 2)]
+            await begun.wait()
+            given_up.cancel()
+            answered.set()
+            assert {answer.status for answer in await asyncio.gather(*others)} == {200}
+            assert asked == [("one.example", place.port)]
+            await outgoing.call(call_to(call.url, account_sid="AC2"))
+            assert len(asked) == 2
 
     run(story)
 

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from tertulia.server.client_api import CLIENT_API
-from tertulia.server.rest import ACCOUNT_API
+from tertulia.server.rest import ACCOUNT_API, ADDITIONS
 from tertulia.server.web.openapi import describe
 
-OPERATIONS = (*ACCOUNT_API, *CLIENT_API)
+OPERATIONS = (*ACCOUNT_API, *ADDITIONS, *CLIENT_API)
 DOCUMENT: dict[str, Any] = json.loads(describe(OPERATIONS))
 ENTRIES = {(path, method): entry for path, item in DOCUMENT["paths"].items() for method, entry in item.items()}
 
@@ -53,3 +53,13 @@ def test_an_operation_has_its_form_its_query_and_its_answers() -> None:
     form = DOCUMENT["components"]["schemas"]["ConversationForm"]
     assert "Timers.Inactive" in form["properties"]
     assert form["properties"]["State"]["enum"] == ["active", "inactive", "closed"]
+
+
+def test_web_push_is_named_beside_the_published_kinds() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["CreateCredential"]["properties"]["Type"]["enum"] == ["apn", "gcm", "fcm", "webpush"]
+    listed = ENTRIES["/v1/Services/{service}/Bindings", "get"]
+    kinds = next(one["schema"] for one in listed["parameters"] if one["name"] == "BindingType")
+    assert kinds["items"]["enum"] == ["apn", "gcm", "fcm", "webpush", "twilsock"]
+    for body, member in (("RegisterBody", "channel_type"), ("RemoveBody", "binding_type")):
+        assert schemas[body]["properties"][member]["enum"] == ["apn", "gcm", "fcm", "webpush"]

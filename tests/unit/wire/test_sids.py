@@ -33,6 +33,11 @@ def test_text_order_is_age_order(one_us: int, other_us: int, one: bytes, other: 
         assert sids.new_sid("IM", one_us, one) < sids.new_sid("IM", other_us, other)
 
 
+@given(MOMENTS, RANDOM)
+def test_an_identifier_tells_its_moment_to_the_millisecond(now_us: int, randomness: bytes) -> None:
+    assert sids.made_at(sids.new_sid("IM", now_us, randomness)) == now_us // 1000 * 1000
+
+
 @given(st.lists(st.tuples(st.integers(min_value=0, max_value=5000), RANDOM), max_size=50))
 def test_one_source_only_ever_grows_even_when_the_clock_goes_back(calls: list[tuple[int, bytes]]) -> None:
     source = sids.SidSource()

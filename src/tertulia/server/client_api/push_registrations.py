@@ -6,29 +6,34 @@ taken, and forgetting what is not known is a success.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from tertulia.server.domain.push import RegisterPush, RemovePush
+from tertulia.server.domain.push import PUSH_KINDS, RegisterPush, RemovePush
+from tertulia.server.web.forms import one_of
 from tertulia.server.web.operations import Call, Operations
 
 OPERATIONS = Operations("client")
 
 _ALL = "/v1/registrations"
 
+Kind = Annotated[str, one_of(*PUSH_KINDS)]
+
 
 class Device(msgspec.Struct, frozen=True):
     registration_id: str
-    """The device token."""
+    """The device token; of a browser, its subscription as JSON."""
 
 
 class RegisterBody(msgspec.Struct, frozen=True):
-    channel_type: str
+    channel_type: Kind
     data: Device
     message_types: tuple[str, ...] | None = None
 
 
 class RemoveBody(msgspec.Struct, frozen=True):
-    binding_type: str
+    binding_type: Kind
     address: str
 
 

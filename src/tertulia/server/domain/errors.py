@@ -233,7 +233,9 @@ TOO_MANY_CONVERSATIONS = Row(
 
 # Conversations
 ATTRIBUTES_TOO_LONG = Row(50303, InvalidRequest, "Attributes are too long", "Shorten them.")
-ATTRIBUTES_NOT_JSON = Row(50304, InvalidRequest, "Attributes are not valid JSON", "Send a JSON text.")
+ATTRIBUTES_NOT_JSON = Row(
+    50304, InvalidRequest, "Attributes are not valid JSON", "Send a JSON text of 64 levels at most."
+)
 BAD_DATE_CREATED = Row(
     50308, InvalidRequest, "DateCreated is not an RFC 3339 date", "For instance 2026-01-02T03:04:05Z."
 )

@@ -18,18 +18,20 @@ class Actor(msgspec.Struct, frozen=True):
     """Who did it, as templates name him."""
 
     name: str
-    """The friendly name of a user, else his identity; an address."""
+    """The friendly name of a user, else his identity; an address, in a group text that of a user as well."""
     sid: str
     """Of his participant; the identity of who is none."""
 
 
 def is_wanted(settings: NotificationSettings, kind: PushKind) -> bool:
-    """Devices of the service are told of this at all."""
+    """Devices of the service are told of this at all. A badge is part of what is told of new messages."""
     return {
         PushKind.NEW_MESSAGE: settings.new_message_enabled,
         PushKind.ADDED: settings.added_enabled,
         PushKind.REMOVED: settings.removed_enabled,
-    }.get(kind, False)
+        PushKind.BADGE: settings.new_message_enabled and settings.badge_count_enabled,
+        PushKind.TEST: True,
+    }[kind]
 
 
 def said_of_message(

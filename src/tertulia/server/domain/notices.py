@@ -45,7 +45,8 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
     """Given up: its push service could not be reached for too long."""
     WITHDRAWN = "withdrawn"
-    """Before it was sent, its reason went: the registration was removed, its user left, or muted the conversation."""
+    """Before it was sent, its reason went: the registration or the message was removed, its user left, or muted the
+    conversation, or notifications were switched off."""
     SKIPPED = "skipped"
     """Never meant to be sent; ``answer`` says why."""
 
@@ -70,6 +71,7 @@ class Delivery(Entity, frozen=True):
     """Of the device."""
     credential_sid: str | None
     badge: int | None
+    """As counted when it was planned; what is sent is counted anew. None: the number on the icon stays."""
     state: str
     attempts: int
     answer: str | None
@@ -90,22 +92,27 @@ class PlanPush(Job, frozen=True, kw_only=True):
     actor: str
     """Who did it: an identity, an address, or ``system``."""
     concerned: str | None = None
-    """Who alone is told; None: all members but the actor."""
+    """SID of the user who alone is told; None: all members but the actor."""
     is_muted: bool = False
     """Of who left: he had muted the conversation."""
 
 
 class CountBadge(Job, frozen=True, kw_only=True):
-    """A user has read on: the number on his icons may be another."""
+    """A user has read on: the number on his icons may be another. Performed when the ``second`` is over."""
 
     account_sid: str
     service_sid: str
     user_sid: str
+    second: int
+    """Unix time. Whoever reads quickly is counted once in each: who never stops reading is counted, too."""
 
-    @staticmethod
-    def key(user_sid: str) -> str:
-        """Of the waiting job: whoever reads quickly is counted once."""
-        return f"badge/{user_sid}"
+    @property
+    def key(self) -> str:
+        return f"badge/{self.user_sid}/{self.second}"
+
+    @property
+    def due_at(self) -> int:
+        return (self.second + 1) * 1_000_000
 
 
 class SendPushes(Job, frozen=True, kw_only=True):

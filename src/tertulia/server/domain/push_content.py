@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
@@ -11,6 +12,10 @@ import msgspec
 
 TEXT_CHARS: Final = 178
 """How much of a text is sent."""
+
+_JOINED_CHARS: Final = 16
+"""What a reader takes for one character has no more of them: a text made of nothing but accents is cut all the same."""
+_JOINER: Final = "\u200d"
 
 LONG_FORM: Final = "twilio.conversations."
 """What the kinds that clients know begin with in a payload."""
@@ -70,6 +75,23 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Z_]+)\}")
 def render(template: str, values: Mapping[str, str]) -> str:
     """The template with its variables filled in, cut to ``TEXT_CHARS``; what is no variable here stays as it is.
 
-    Values are put in as they are: what looks like a variable in one is none.
+    Values are put in as they are: what looks like a variable in one is none. Of a letter with accents, or of a picture
+    made of several, nothing is left rather than a part.
     """
-    return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), template)[:TEXT_CHARS]
+    return _cut(_VARIABLE.sub(lambda found: values.get(found[1], found[0]), template))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= TEXT_CHARS:
+        return text
+    end = TEXT_CHARS
+    while end > TEXT_CHARS - _JOINED_CHARS:
+        if not _continues(text[end]) and text[end - 1] != _JOINER:
+            return text[:end]
+        end -= 1
+    return text[:TEXT_CHARS]
+
+
+def _continues(char: str) -> bool:
+    """It belongs to what stands before it: an accent, a variant, a joiner, a tone of skin."""
+    return char == _JOINER or "\U0001f3fb" <= char <= "\U0001f3ff" or unicodedata.category(char)[0] == "M"

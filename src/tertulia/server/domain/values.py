@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from tertulia.wire import identities
+from tertulia.wire import identities, nesting
 
 from . import limits
 from .errors import (
@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def check_attributes(text: str, limit: int) -> None:
-    """The text is JSON of at most ``limit`` bytes; else 50303 or 50304."""
+    """The text is JSON of at most ``limit`` bytes and 64 levels; else 50303 or 50304."""
     if text == "{}":
         return
     try:
@@ -48,6 +48,9 @@ def check_attributes(text: str, limit: int) -> None:
         _decode(data)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise ATTRIBUTES_NOT_JSON() from None
+    if nesting.is_deeper(data):
+        # Every client reads them, wherever it may be in its stack.
+        raise ATTRIBUTES_NOT_JSON(f"Attributes are nested deeper than {nesting.DEEPEST} levels")
 
 
 def check_length(text: str | None, limit: int, failure: Row, name: str) -> None:

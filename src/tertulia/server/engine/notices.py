@@ -21,6 +21,7 @@ from tertulia.server.domain.notices import (
     TestPush,
 )
 from tertulia.server.domain.notifications import NotificationSettings
+from tertulia.server.domain.participants import Participant
 from tertulia.server.domain.push import PushRegistrationRemoved
 from tertulia.server.domain.push_content import PushContent, PushKind
 from tertulia.server.domain.services import Service
@@ -49,9 +50,9 @@ async def plan_notice(unit: Unit, command: PlanNotice, _scene: AccountScene) -> 
         await unit.notices.add(_notice(unit, service, plan, why_nobody=content), ())
         return 0
     if plan.concerned is None:
-        devices = await unit.notices.devices_of_members(conversation.sid)
+        devices = await unit.notices.devices_of_members(conversation.sid, unit.now)
     else:
-        devices = await unit.notices.devices_of(service.sid, plan.concerned)
+        devices = await unit.notices.devices_of(plan.concerned, unit.now)
     counts = plan.kind is PushKind.NEW_MESSAGE and settings.badge_count_enabled
     badges = await unit.notices.badges_of_members(conversation.sid) if counts else None
     notice = _notice(unit, service, plan)
@@ -62,9 +63,11 @@ async def plan_notice(unit: Unit, command: PlanNotice, _scene: AccountScene) -> 
 @handles(PlanBadge, on=in_account, for_clients=False)
 async def plan_badge(unit: Unit, command: PlanBadge, _scene: AccountScene) -> int:
     user = await unit.users.find(command.service, command.user)
-    if user is None:
+    settings = await unit.notifications.settings(command.service)
+    if user is None or settings is None or not is_wanted(settings, PushKind.BADGE):
         return 0
-    devices = [one for one in await unit.notices.devices_of(user.service_sid, user.identity) if one.kind == APPLE]
+    owned = await unit.notices.devices_of(user.sid, unit.now)
+    devices = [device for device in owned if device.kind == APPLE]
     told = [(device, _why_unfit(PushKind.NEW_MESSAGE, device)) for device in devices]
     if not any(why is None for _, why in told):
         return 0  # no icon to show a number
@@ -80,7 +83,7 @@ async def test_push(unit: Unit, command: TestPush, scene: ServiceScene) -> Notic
         raise USER_NOT_FOUND()
     notice = _notice_about(unit, user, PushKind.TEST)
     content = PushContent(kind=PushKind.TEST, text=TEST_TEXT, title=scene.service.friendly_name)
-    devices = await unit.notices.devices_of(user.service_sid, user.identity)
+    devices = await unit.notices.devices_of(user.sid, unit.now)
     told = [(device, None if device.is_active else SkipReason.INACTIVE) for device in devices]
     await _tell(unit, notice, content, told, None, members_only=False)
     return notice
@@ -106,21 +109,30 @@ async def _content(
 ) -> PushContent | str:
     """What is told, or why nothing is."""
     if plan.kind is not PushKind.NEW_MESSAGE:
-        return said_of_member(settings, plan.kind, conversation, await _actor(unit, plan, None))
+        return said_of_member(settings, plan.kind, conversation, await _actor(unit, conversation, plan.actor, None))
     assert plan.message_index is not None, "a message has an index"
     message = await unit.messages.at(conversation.sid, plan.message_index)
     if message is None:
         return MESSAGE_GONE
-    return said_of_message(settings, conversation, message, await _actor(unit, plan, message.participant_sid))
+    author = await _actor(unit, conversation, message.author, message.participant_sid)
+    return said_of_message(settings, conversation, message, author)
 
 
-async def _actor(unit: Unit, plan: PlanPush, participant_sid: str | None) -> Actor:
-    user = await unit.users.find(plan.service_sid, plan.actor)
-    if participant_sid is None and user is not None:
-        participant = await unit.participants.find(plan.conversation_sid, plan.actor)
-        participant_sid = participant.sid if participant is not None else None
+async def _actor(unit: Unit, conversation: Conversation, who: str, participant_sid: str | None) -> Actor:
+    """Who did it: an identity, an address, or whatever an account holder has called an author."""
+    found = await unit.users.find(conversation.service_sid, who)
+    user = found if found is not None and found.identity == who else None
+    participant: Participant | None = None
+    if participant_sid is not None and conversation.group_key is not None:
+        participant = await unit.participants.find(conversation.sid, participant_sid)
+    elif participant_sid is None and user is not None:
+        participant = await unit.participants.find(conversation.sid, who)
+    if participant is not None:
+        participant_sid = participant.sid
     name = user.friendly_name if user is not None else None
-    return Actor(name or plan.actor, participant_sid or plan.actor)
+    if participant is not None and conversation.group_key is not None:
+        name = participant.address or participant.projected_address or name  # as the others know him (semantics 7.3)
+    return Actor(name or who, participant_sid or who)
 
 
 def _why_not(unit: Unit, plan: PlanPush, device: Device) -> SkipReason | None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import msgspec
 
 from tertulia.server.domain.credentials import Secrets
+from tertulia.server.domain.notice_texts import is_wanted
 from tertulia.server.domain.notices import SendPushes
+from tertulia.server.domain.notifications import NotificationSettings
 from tertulia.server.push.service import OpenCredential
 from tertulia.server.sealing import Sealer, SealingError
 from tertulia.server.storage.credentials import Credentials
-from tertulia.server.storage.database import Database
+from tertulia.server.storage.database import Connection, Database
+from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.notices import Due as Due
 from tertulia.server.storage.notices import Notices
 from tertulia.server.storage.notifications import Notifications
 
 from .credentials import opened
+
+NO_CREDENTIAL = "its credential was removed, or is now one of another kind"
+SWITCHED_OFF = "notifications of its kind were switched off meanwhile"
+MESSAGE_REMOVED = "the message was removed meanwhile"
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -24,6 +31,8 @@ class Reading(msgspec.Struct, frozen=True):
     credential: OpenCredential | None
     """None: it is gone."""
     logs_failures: bool
+    why_nobody: str | None = None
+    """Why none of them is told any more, where that has one reason."""
 
 
 class PushQueries:
@@ -32,7 +41,7 @@ class PushQueries:
         self._sealer = sealer
 
     async def due(self, job: SendPushes) -> Reading:
-        """Those of a batch that are still to be told, and by what. Three statements; one when nothing is due.
+        """Those of a batch that are still to be told, and by what. Four statements; one when nothing is due.
 
         A credential whose secrets cannot be read any more comes without them, so that its pushes fail with a reason.
         """
@@ -42,9 +51,10 @@ class PushQueries:
                 return Reading([], None, False)
             credential = await Credentials(connection).find(job.account_sid, job.credential_sid)
             settings = await Notifications(connection).settings(job.service_sid)
-        logs_failures = settings is not None and settings.log_enabled
+            settings = settings or NotificationSettings(job.service_sid, job.account_sid)
+            why_nobody = await _why_nobody(connection, job, settings)
         if credential is None:
-            return Reading(due, None, logs_failures)
+            return Reading(due, None, settings.log_enabled, NO_CREDENTIAL)
         try:
             secrets = opened(self._sealer, credential)
         except SealingError:
@@ -59,5 +69,17 @@ class PushQueries:
                 secrets=secrets,
                 updated_at=credential.updated_at,
             ),
-            logs_failures,
+            settings.log_enabled,
+            why_nobody,
         )
+
+
+async def _why_nobody(connection: Connection, job: SendPushes, settings: NotificationSettings) -> str | None:
+    content = job.content
+    if not is_wanted(settings, content.kind):
+        return SWITCHED_OFF
+    if content.message_index is None or content.conversation_sid is None:
+        return None
+    # What somebody took back is not told hours later, when a push service can be reached again.
+    message = await Messages(connection).at(content.conversation_sid, content.message_index)
+    return MESSAGE_REMOVED if message is None else None

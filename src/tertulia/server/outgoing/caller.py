@@ -7,7 +7,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from tertulia.server import observe
-from tertulia.server.outgoing.calls import Answer, Call, CallFailed, FailureKind, NoAnswer
+from tertulia.server.outgoing.calls import Answer, Call, CallFailed, ClientCertificate, FailureKind, NoAnswer
+from tertulia.server.outgoing.multiplexed import Multiplexed
 from tertulia.server.outgoing.resolving import Resolve, look_up
 from tertulia.server.outgoing.slots import Slots
 from tertulia.server.outgoing.targets import target_of
@@ -33,6 +34,7 @@ class Outgoing:
         self._slots = Slots(self._limits.concurrency, self._limits.concurrency_per_host)
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
+        self._multiplexed: set[Multiplexed] = set()
         self._is_closed = False
 
     async def call(self, request: Call) -> Answer:
@@ -55,9 +57,30 @@ class Outgoing:
         finally:
             observe.outgoing_call(outcome, loop.time() - started)
 
+    def multiplexed(self, origin: str, certificate: ClientCertificate | None = None) -> Multiplexed:
+        """Calls to one origin (``https://host`` or ``https://host:port``) that share connections of HTTP/2.
+
+        For receivers that get many at a time. They take none of the slots; ``Multiplexed`` has a limit of its own.
+        Whoever asks for it closes it. Raises ``RuntimeError`` after ``close``.
+        """
+        if self._is_closed:
+            raise RuntimeError("no calls after close()")
+        multiplexed = Multiplexed(
+            origin,
+            certificate,
+            resolve=self._resolve,
+            allow_private=self._allow_private,
+            answer_limit_bytes=self._limits.answer_limit_bytes,
+            forget=self._multiplexed.discard,
+        )
+        self._multiplexed.add(multiplexed)
+        return multiplexed
+
     async def close(self) -> None:
         """Drop all connections; calls under way fail. A call after it raises ``RuntimeError``."""
         self._is_closed = True
+        for multiplexed in list(self._multiplexed):
+            await multiplexed.close()
         if self._pool is not None:
             self._pool.close()
 

@@ -14,7 +14,8 @@ class FailureKind(StrEnum):
     """Why there is no answer. ``nothing_sent`` tells whether the receiver can have seen the request."""
 
     BAD_REQUEST = "bad_request"
-    """The URL or a header cannot be sent: not http or https, no host, characters that HTTP does not know."""
+    """The URL or a header cannot be sent: not http or https, no host, characters that HTTP does not know. Or the
+    certificate that we should prove ourselves with cannot be used."""
     BUSY = "busy"
     """Our own limit: no slot came free within the total time."""
     UNRESOLVABLE = "unresolvable"
@@ -107,6 +108,18 @@ class Call(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Call({self.method} {self.receiver}, {len(self.body)} bytes)"
+
+
+class ClientCertificate(Struct, frozen=True, kw_only=True):
+    """What we prove ourselves with to a receiver that asks for it. Printed without any of it."""
+
+    certificate: str
+    """As PEM; intermediate ones may follow it."""
+    private_key: str
+    """As PEM, not encrypted."""
+
+    def __repr__(self) -> str:
+        return "ClientCertificate(***)"
 
 
 class Answer(Struct, frozen=True, kw_only=True):

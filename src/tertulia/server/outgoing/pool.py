@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from functools import cache
-
-import certifi
 
 from tertulia.server.outgoing.calls import Answer, Call
 from tertulia.server.outgoing.exchanges import Connection
 from tertulia.server.outgoing.opening import Opener
 from tertulia.server.outgoing.resolving import Resolve
 from tertulia.server.outgoing.targets import Target
+from tertulia.server.outgoing.trust import HTTP_1, trusting
 
 KEEP_ALIVE_S = 4.0
 """How long an unused connection is kept: below the five seconds after which the most common receivers hang up, since
@@ -26,7 +23,7 @@ class Pool:
     """How many connections are in use is up to the caller; as many again may wait for their next use."""
 
     def __init__(self, resolve: Resolve, *, allow_private: bool, kept: int) -> None:
-        self._opener = Opener(resolve, _tls(ssl.get_default_verify_paths()), allow_private=allow_private)
+        self._opener = Opener(resolve, trusting(HTTP_1), allow_private=allow_private)
         self._limit = kept
         self._in_use: set[Connection] = set()
         self._kept: dict[Connection, tuple[Place, asyncio.TimerHandle]] = {}
@@ -86,12 +83,3 @@ class Pool:
             self._by_place[place].remove(connection)
             if not self._by_place[place]:
                 del self._by_place[place]
-
-
-@cache
-def _tls(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    """Verifies against the system's certificates (``SSL_CERT_FILE`` names others), or a shipped set if it has none."""
-    has_own = paths.cafile or paths.capath
-    context = ssl.create_default_context(cafile=None if has_own else certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context

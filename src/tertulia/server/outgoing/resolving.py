@@ -19,28 +19,31 @@ _threads = threading.BoundedSemaphore(LOOK_UPS_AT_ONCE)
 class LookUps:
     """Look-ups under way: no account has more of them than it leaves free, however long its name servers are silent.
 
-    A look-up goes on, and counts, when nobody waits for it any more: it cannot be broken off.
+    Who asks what is being asked already waits for that answer. A look-up goes on, and counts, when nobody waits for it
+    any more: it cannot be broken off.
     """
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        self._under_way: dict[asyncio.Task[list[str]], str | None] = {}
+        self._under_way: dict[tuple[str, int, str | None], asyncio.Task[list[str]]] = {}
 
     async def addresses(self, host: str, port: int, account: str | None) -> list[str]:
         """As the resolver says; raises ``OSError`` as it does, and when the account has its share."""
-        count = sum(1 for one in self._under_way.values() if one == account)
-        if account is not None and count >= LOOK_UPS_AT_ONCE - len(self._under_way):
-            raise OSError("too many names are being looked up for this account")
-        task = asyncio.ensure_future(self._ask(host, port))
-        self._under_way[task] = account
-        task.add_done_callback(self._ended)
+        question = (host, port, account)
+        task = self._under_way.get(question)
+        if task is None:
+            count = sum(1 for *_, other in self._under_way if other == account)
+            if account is not None and count >= LOOK_UPS_AT_ONCE - len(self._under_way):
+                raise OSError("too many names are being looked up for this account")
+            task = self._under_way[question] = asyncio.ensure_future(self._ask(host, port))
+            task.add_done_callback(lambda task: self._ended(question, task))
         return await asyncio.shield(task)
 
     async def _ask(self, host: str, port: int) -> list[str]:
         return await self._resolve(host, port)
 
-    def _ended(self, task: asyncio.Task[list[str]]) -> None:
-        del self._under_way[task]
+    def _ended(self, question: tuple[str, int, str | None], task: asyncio.Task[list[str]]) -> None:
+        del self._under_way[question]
         if not task.cancelled():
             task.exception()  # seen, though nobody may be waiting
 

@@ -32,6 +32,23 @@ class Stream(asyncio.Protocol):
         """Whether it could still be used: nothing has come that nobody asked for, not even the end."""
         return not self._may_read.is_set()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether either side has ended it."""
+        return self._is_ended
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether the other side takes what is written more slowly than it is written."""
+        return not self._may_write.is_set()
+
+    @property
+    def agreed_protocol(self) -> str | None:
+        """What both sides agreed to speak in the TLS handshake (ALPN); None without TLS, or without agreement."""
+        tls = self._transport.get_extra_info("ssl_object")
+        agreed = tls and tls.selected_alpn_protocol()
+        return str(agreed) if agreed else None
+
     async def read(self, silence_s: float) -> bytes:
         """What has come, as soon as something has; nothing at the end. Raises ``NoAnswer``."""
         await _within(silence_s, self._may_read)
@@ -56,6 +73,15 @@ class Stream(asyncio.Protocol):
                 return
             self._transport.write(data[start : start + _PIECE_BYTES])
             await _within(silence_s, self._may_write)
+
+    def put(self, data: bytes) -> None:
+        """Puts data on its way without waiting; whoever may put much waits for ``drained`` in between."""
+        if data and not (self._is_ended or self._transport.is_closing()):
+            self._transport.write(data)
+
+    async def drained(self, silence_s: float) -> None:
+        """Returns when the other side keeps up, or has hung up; raises ``NoAnswer``."""
+        await _within(silence_s, self._may_write)
 
     async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
         """Go on over TLS with whoever proves to have this name; raises ``NoAnswer``. The caller limits the time."""

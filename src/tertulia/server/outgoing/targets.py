@@ -11,7 +11,7 @@ from tertulia import __version__
 from tertulia.server.outgoing.calls import Call, FailureKind, NoAnswer
 
 _PORTS = {"http": 80, "https": 443}
-_OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 """Headers that follow from the call."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 
@@ -51,8 +51,8 @@ def target_of(call: Call) -> Target:
 
 def _headers(call: Call, authority: str) -> list[tuple[bytes, bytes]]:
     given = {name.lower() for name, _ in call.headers}
-    if given & _OURS:
-        raise _unfit(f"{', '.join(sorted(given & _OURS))} follows from the call itself")
+    if given & OURS:
+        raise _unfit(f"{', '.join(sorted(given & OURS))} follows from the call itself")
     credentials, at, place = authority.rpartition("@")
     usual = [("User-Agent", f"Tertulia/{__version__}"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
     if at:

@@ -4,9 +4,11 @@ Each turns a batch of pushes into calls and their answers into outcomes; what fo
 elsewhere.
 
 * ``service``: what all of them promise
+* ``answers``: what their answers have in common
 * ``payloads``: what is sent, as each service wants it
-* ``apns``: Apple's, with ``provider_tokens``
-* ``fcm``: Google's, with ``access_tokens``
+* ``apns``: Apple's, with ``provider_tokens`` and ``apns_answers``
+* ``fcm``: Google's, with ``service_accounts``, ``access_tokens`` and ``fcm_answers``
 * ``webpush``: those of browsers, with ``vapid``
+* ``usable``: whether a credential can send at all
 * ``services``: which one serves which kind
 """

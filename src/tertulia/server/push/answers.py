@@ -64,8 +64,7 @@ def asked_wait_s(answer: Answer, now: int) -> float | None:
     if asked is None:
         return None
     if asked.isascii() and asked.isdigit():
-        # Python does not take numbers of any length, and none beyond the hour matters.
-        return LONGEST_WAIT_S if len(asked) > 9 else min(float(asked), LONGEST_WAIT_S)
+        return min(float(asked), LONGEST_WAIT_S)
     try:
         date = parsedate_to_datetime(asked)
         # Dates of HTTP are in GMT, also one that does not say so.

@@ -11,7 +11,7 @@ import msgspec
 
 from tertulia.server.clock import Clock
 from tertulia.server.domain.push_content import PushKind
-from tertulia.server.outgoing import Call, CallFailed, FailureKind, Outgoing
+from tertulia.server.outgoing import Answer, Call, CallFailed, FailureKind, Outgoing
 from tertulia.server.settings.push import PushSettings
 
 from .access_tokens import REFUSED_TOKENS, AccessTokens, NoToken
@@ -116,6 +116,8 @@ class Fcm:
         try:
             answer = await self._outgoing.call(call)
         except CallFailed as failed:
+            if failed.status == 200:  # it has taken the push, and only its name for it was lost
+                return said_by(Answer(status=200, headers=(), body=b""), self._clock.now())
             said = unanswered(failed)
             if failed.kind.nothing_sent and failed.kind is not FailureKind.BUSY:
                 sending.unreached = said

@@ -35,9 +35,7 @@ def said_by(answer: Answer, now: int) -> Said | None:
             why = "the Firebase project has no valid key for Apple's push service or for browsers"
             return Said(Verdict.FAILED, f"{text}: {why}", is_alarming=True)
         case 403 if error.code == "SENDER_ID_MISMATCH":
-            return Said(
-                Verdict.GONE, f"{text}: the device belongs to another Firebase project", is_alarming=True
-            )
+            return Said(Verdict.GONE, f"{text}: the device belongs to another Firebase project", is_alarming=True)
         case 403:
             return Said(Verdict.FAILED, f"{text}: {_what_to_mend(error)}", is_alarming=True)
         case 404 if error.code == "UNREGISTERED":

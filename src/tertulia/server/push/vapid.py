@@ -25,8 +25,8 @@ RENEWED_BEFORE_S: Final = 3600
 MOST_KEPT: Final = 2_000
 """Tokens and key pairs; the oldest go first. Endpoints come from browsers, so anybody can name new origins."""
 NO_CONTACT: Final = "mailto:nobody@example.com"
-"""Whom services may write to where a credential has no ``subject``. Apple refuses hosts that no name server knows, so it
-is one that exists and is nobody's (RFC 2606)."""
+"""Whom services may write to where a credential has no ``subject``. Apple refuses hosts that no name server knows: this
+one exists, and is nobody's (RFC 2606)."""
 
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the group of P-256: private keys are numbers below it."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -16,7 +17,7 @@ from tertulia.server.outgoing import Answer, Call, CallFailed, FailureKind, Outg
 from tertulia.server.settings.push import PushSettings
 
 from .answers import Said, asked_wait_s, name_in, unanswered, unusable
-from .payloads import web_push_payload
+from .payloads import data_of
 from .service import Batch, OpenCredential, Outcome, Push, Verdict
 from .vapid import UnusableKeys, VapidTokens
 
@@ -27,11 +28,16 @@ CALL_S: Final = 10.0
 AT_ONCE_PER_ORIGIN: Final = 16
 """Pushes of a batch that are on their way to one service: below what calls to one host may be at a time, so that they
 wait here, where a service that cannot be reached is asked once and not by each of them."""
+AT_ONCE_PER_ACCOUNT: Final = 32
+"""And to all services: of the 50 calls that an account has at a time by default, its webhooks keep theirs."""
 FEW: Final = 4
 """So many are encrypted on the spot: each takes 0.2 ms, the way to a thread and back as much."""
 CHUNK: Final = 16
 """So many are encrypted by one visit to a thread: 3 ms, during which pushes of the chunk before are on their way."""
 RECORD_BYTES: Final = 4096
+"""What every push service takes (RFC 8030 7.2), the head of the encryption included."""
+PLAIN_BYTES: Final = RECORD_BYTES - 86 - 17
+"""Without that head, and the mark and the tag at the end (RFC 8188 2)."""
 
 _UNREACHED: Final = frozenset(
     (FailureKind.UNRESOLVABLE, FailureKind.CONNECT_TIMEOUT, FailureKind.CONNECT_FAILED, FailureKind.TLS)
@@ -70,16 +76,21 @@ class WebPush:
         self._clock = clock
         self._ttl_s = settings.ttl_s
         self._tokens = VapidTokens(clock)
+        # Of each account, while batches of it are under way.
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._is_loaded = False
+        self._is_closed = False
 
     async def send(self, credential: OpenCredential, batch: Batch) -> list[Outcome]:
         """See ``PushService``. A badge alone is nothing that a browser could show."""
         if batch.content.kind is PushKind.BADGE:
             return [_BADGE.of(push) for push in batch.pushes]
         ends_at = asyncio.get_running_loop().time() + BATCH_S
-        body = web_push_payload(batch.content, batch.notice_sid)
+        data = data_of(batch.content, batch.notice_sid, PLAIN_BYTES - len(b'{"data":}'))
+        body = msgspec.json.encode({"data": data})
         outcomes: list[Outcome] = []
         origins: dict[str, _Origin] = {}
+        turns = self._turns.setdefault(credential.account_sid, asyncio.Semaphore(AT_ONCE_PER_ACCOUNT))
         async with asyncio.TaskGroup() as group:
             sending = []
             for chunk in _chunks(batch.pushes):
@@ -88,11 +99,12 @@ class WebPush:
                         outcomes.append(ready)
                     else:
                         origin = origins.setdefault(ready.origin, _Origin())
-                        sending.append(group.create_task(self._outcome(ready, origin, ends_at)))
+                        sending.append(group.create_task(self._outcome(ready, origin, turns, ends_at)))
         return outcomes + [task.result() for task in sending]
 
     async def close(self) -> None:
-        """Nothing of its own is open."""
+        """No call is begun any more. Those under way end with the ``Outgoing`` that makes them."""
+        self._is_closed = True
 
     async def _prepared(
         self, credential: OpenCredential, batch: Batch, body: bytes, pushes: Sequence[Push]
@@ -135,12 +147,14 @@ class WebPush:
                 prepared.append(_Ready(push, subscription.origin, call))
         return prepared
 
-    async def _outcome(self, ready: _Ready, origin: _Origin, ends_at: float) -> Outcome:
+    async def _outcome(self, ready: _Ready, origin: _Origin, turns: asyncio.Semaphore, ends_at: float) -> Outcome:
         try:
-            async with asyncio.timeout_at(ends_at), origin.turns:
-                if origin.unreached is None:
-                    return (await self._said(ready.call, origin)).of(ready.push)
-                return origin.unreached.of(ready.push)
+            # The origin's turn comes first: who waits for a slow service must not keep others waiting.
+            async with asyncio.timeout_at(ends_at), origin.turns, turns:
+                said = origin.unreached
+                if said is None:
+                    said = _STOPPING if self._is_closed else await self._said(ready.call, origin)
+                return said.of(ready.push)
         except TimeoutError:
             return _LATE.of(ready.push)
 
@@ -180,7 +194,8 @@ class WebPush:
         return Said(Verdict.LATER, f"{status}{reason}", after_s=asked_wait_s(answer, self._clock.now()))
 
 
-_BADGE: Final = Said(Verdict.FAILED, "a browser shows no badge")
+_BADGE: Final = Said(Verdict.SENT, "nothing to send: browsers have no badge")
+_STOPPING: Final = Said(Verdict.LATER, "not sent: the server is stopping")
 _LATE: Final = Said(Verdict.LATER, f"no answer within {BATCH_S:g} s")
 
 

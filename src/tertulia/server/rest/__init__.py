@@ -13,6 +13,7 @@ Table of contents, a file per resource:
 * ``credentials``, ``push_bindings``, ``notifications``: which devices are woken, by which service, with which words
 * ``hooks``, ``webhooks``: whom to ask and tell, of accounts and services, of conversations
 * ``views``, ``parameters``: shapes that several resources show, values that several read
+* ``push_explained``: of ours, outside of ``/v1``: why devices were woken or not
 
 Forms and views are named as on the wire. Nearly everything exists under two paths, for the account's default service
 and for a named one; ``scopes=BOTH`` says so (rest 1.1).
@@ -35,6 +36,7 @@ from . import (
     participant_conversations,
     participants,
     push_bindings,
+    push_explained,
     receipts,
     roles,
     service_configuration,
@@ -46,7 +48,10 @@ from . import (
 from .views import FACE, PREFIX
 
 ACCOUNT_API = Operations(FACE, PREFIX)
-"""Everything this face answers."""
+"""Everything of this face that is published (rest 1)."""
+
+ADDITIONS = push_explained.OPERATIONS
+"""What it answers beside that: it stands apart, so that nothing of ours can be taken for published."""
 
 for _part in (
     configuration,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tertulia.server.domain.push import DeletePush, PushRegistration, check_listed_kinds
+from tertulia.server.domain.push import LISTED_KINDS, DeletePush, PushRegistration, check_listed_kinds
 from tertulia.server.domain.values import second
 from tertulia.server.storage.push import RegistrationFilter
+from tertulia.server.web.forms import one_of
 from tertulia.server.web.operations import Call, Operations
 from tertulia.server.web.paging import ListRule, Meta, PageQuery, Paging
 
@@ -55,7 +58,7 @@ class BindingList(msgspec.Struct, frozen=True):
 
 
 class ListBindings(PageQuery, frozen=True, kw_only=True):
-    binding_type: list[str] | UnsetType = UNSET
+    binding_type: list[Annotated[str, one_of(*LISTED_KINDS)]] | UnsetType = UNSET
     """Any of them; in any case."""
     identity: list[str] | UnsetType = UNSET
 

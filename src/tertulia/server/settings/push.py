@@ -24,8 +24,9 @@ class PushSettings(Struct, frozen=True):
     only_offline: Annotated[
         bool,
         Meta(
-            description="Wake only the devices of users who have no connection. Off: all of them, and the client"
-            " decides what to show, as on the hosted service."
+            description="Wake only the devices of users who have no connection. Who has one is known only in services"
+            " that show reachability; in others all are woken. Off: all of them, and the client decides what to show,"
+            " as on the hosted service."
         ),
     ] = False
     ttl_s: Annotated[

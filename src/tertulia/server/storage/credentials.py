@@ -30,6 +30,12 @@ class Credentials:
         )
         return CREDENTIALS.entity(row) if row else None
 
+    async def all(self) -> list[Credential]:
+        """Those of every account, oldest first."""
+        return CREDENTIALS.entities(
+            await self._connection.rows(f"SELECT {CREDENTIALS.columns} FROM credentials ORDER BY created_at, sid")
+        )
+
     async def page(self, account_sid: str, wanted: Page) -> list[Credential]:
         rows = await page(
             self._connection, CREDENTIALS.columns, "credentials", "account_sid = $1", (account_sid,), "sid", wanted

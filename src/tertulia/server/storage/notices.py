@@ -28,7 +28,7 @@ class Device(msgspec.Struct, frozen=True):
     is_active: bool
     """Its credential is there, and of its kind."""
     is_online: bool
-    """Its user is connected; known only where reachability is on."""
+    """Its user is connected to a node that is alive; known only where reachability is on."""
     is_muted: bool
 
 
@@ -37,18 +37,32 @@ class Due(msgspec.Struct, frozen=True):
 
     registration_sid: str
     badge: int | None
+    """As counted now; None: the number on the icon stays."""
     address: str | None
     """None: the registration is gone, or was made anew under another credential."""
+    has_credential: bool
+    """It is still there, and of the registration's kind."""
     is_member: bool
     is_muted: bool
 
 
 _DEVICE = (
     "r.sid, r.identity, r.kind, r.credential_sid, r.message_types, c.sid IS NOT NULL,"
-    " EXISTS (SELECT 1 FROM presences AS x WHERE x.service_sid = r.service_sid AND x.identity = r.identity)"
+    " EXISTS (SELECT 1 FROM presences AS x JOIN nodes AS n ON n.id = x.node"
+    " WHERE n.alive_until > $1 AND x.service_sid = r.service_sid AND x.identity = r.identity)"
 )
 _CREDENTIAL = f"LEFT JOIN credentials AS c ON c.sid = r.credential_sid AND c.account_sid = r.account_sid AND {FITS}"
+# Of a user or a service that was deleted, rows go in steps.
+_HAS_USER = "EXISTS (SELECT 1 FROM users AS v WHERE v.sid = p.user_sid)"
+_HAS_SERVICE = "EXISTS (SELECT 1 FROM services AS s WHERE s.sid = r.service_sid)"
+# UNVERIFIED (semantics 7.3): who has never read in a conversation has not read it, though the number of its unread
+# messages is not known (6.2); one's own messages count like others; closed conversations are in no list, nor here.
 _UNREAD = "m.listed_event IS NOT NULL AND k.newest_index > COALESCE(m.last_read_index, -1)"
+_BADGE = (
+    "SELECT COUNT(*) FROM users AS u JOIN participants AS m ON m.user_sid = u.sid"
+    " JOIN conversations AS k ON k.sid = m.conversation_sid"
+    f" WHERE u.service_sid = r.service_sid AND u.identity = r.identity AND {_UNREAD}"
+)
 
 
 class Notices:
@@ -59,23 +73,25 @@ class Notices:
 
     # --- planning
 
-    async def devices_of_members(self, conversation_sid: str) -> list[Device]:
+    async def devices_of_members(self, conversation_sid: str, now: int) -> list[Device]:
         """The devices of all members. One statement."""
         rows = await self._connection.rows(
             f"SELECT {_DEVICE}, p.notification_level = 'muted' FROM participants AS p"
             " JOIN push_registrations AS r ON r.service_sid = p.service_sid AND r.identity = p.identity"
-            f" {_CREDENTIAL} WHERE p.conversation_sid = $1",
+            f" {_CREDENTIAL} WHERE p.conversation_sid = $2 AND {_HAS_USER}",
+            now,
             conversation_sid,
         )
         return [_device(row) for row in rows]
 
-    async def devices_of(self, service_sid: str, identity: str) -> list[Device]:
-        """The devices of a user."""
+    async def devices_of(self, user_sid: str, now: int) -> list[Device]:
+        """The devices of a user; of one who was deleted none, though somebody else has his identity now."""
         rows = await self._connection.rows(
-            f"SELECT {_DEVICE}, 1 = 0 FROM push_registrations AS r {_CREDENTIAL}"
-            " WHERE r.service_sid = $1 AND r.identity = $2",
-            service_sid,
-            identity,
+            f"SELECT {_DEVICE}, 1 = 0 FROM users AS u"
+            " JOIN push_registrations AS r ON r.service_sid = u.service_sid AND r.identity = u.identity"
+            f" {_CREDENTIAL} WHERE u.sid = $2",
+            now,
+            user_sid,
         )
         return [_device(row) for row in rows]
 
@@ -86,7 +102,8 @@ class Notices:
             "SELECT p.identity, COUNT(*) FROM participants AS p"
             " JOIN participants AS m ON m.user_sid = p.user_sid"
             " JOIN conversations AS k ON k.sid = m.conversation_sid"
-            f" WHERE p.conversation_sid = $1 AND {_UNREAD} AND EXISTS (SELECT 1 FROM push_registrations AS r"
+            f" WHERE p.conversation_sid = $1 AND {_HAS_USER} AND {_UNREAD}"
+            " AND EXISTS (SELECT 1 FROM push_registrations AS r"
             " WHERE r.service_sid = p.service_sid AND r.identity = p.identity AND r.kind = 'apn')"
             " GROUP BY p.identity",
             conversation_sid,
@@ -113,17 +130,18 @@ class Notices:
     async def due(self, notice_sid: str, registrations: Sequence[str], conversation_sid: str | None) -> list[Due]:
         """Those of the registrations that are still to be told, as they are now."""
         rows = await self._connection.rows(
-            "SELECT d.registration_sid, d.badge, r.address, p.sid IS NOT NULL, p.notification_level = 'muted'"
+            f"SELECT d.registration_sid, CASE WHEN d.badge IS NULL THEN NULL ELSE ({_BADGE}) END, r.address,"
+            " c.sid IS NOT NULL, p.sid IS NOT NULL, p.notification_level = 'muted'"
             " FROM push_deliveries AS d LEFT JOIN push_registrations AS r ON r.sid = d.registration_sid"
-            " AND r.identity = d.identity AND r.credential_sid = d.credential_sid"
-            " LEFT JOIN participants AS p ON p.conversation_sid = $2 AND p.identity = d.identity"
+            f" AND r.identity = d.identity AND r.credential_sid = d.credential_sid AND {_HAS_SERVICE} {_CREDENTIAL}"
+            f" LEFT JOIN participants AS p ON p.conversation_sid = $2 AND p.identity = d.identity AND {_HAS_USER}"
             f" WHERE d.notice_sid = $1 AND d.state = '{DeliveryState.WAITING}'"
             f" AND d.registration_sid IN ({placeholders(len(registrations), first=3)})",
             notice_sid,
             conversation_sid,
             *padded(registrations),
         )
-        return [Due(row[0], row[1], row[2], bool(row[3]), bool(row[4])) for row in rows]
+        return [Due(*row[:3], *map(bool, row[3:])) for row in rows]
 
     async def get(self, sid: str) -> Notice | None:
         return await NOTICES.get(self._connection, sid)
@@ -138,13 +156,6 @@ class Notices:
 
     # --- looking back
 
-    async def about(self, subject_sid: str) -> list[Notice]:
-        """What was told about a message or a participant, in order."""
-        rows = await self._connection.rows(
-            f"SELECT {NOTICES.columns} FROM push_notices WHERE subject_sid = $1 ORDER BY sid", subject_sid
-        )
-        return NOTICES.entities(rows)
-
     async def deliveries(self, notice_sid: str) -> list[Delivery]:
         rows = await self._connection.rows(
             f"SELECT {DELIVERIES.columns} FROM push_deliveries WHERE notice_sid = $1 ORDER BY registration_sid",
@@ -154,7 +165,7 @@ class Notices:
 
     async def trim(self, before: int, limit: int) -> int:
         """Drop at most so many notices that are older, with their deliveries; how many rows went."""
-        old = "SELECT sid FROM push_notices WHERE created_at < $1 ORDER BY created_at LIMIT $2"
+        old = "SELECT sid FROM push_notices WHERE created_at < $1 ORDER BY created_at, sid LIMIT $2"
         gone = await self._connection.execute(f"DELETE FROM push_deliveries WHERE notice_sid IN ({old})", before, limit)
         return gone + await self._connection.execute(f"DELETE FROM push_notices WHERE sid IN ({old})", before, limit)
 

@@ -1,7 +1,7 @@
 """The callable that uvicorn serves: HTTP in, values to the faces, HTTP out.
 
 The host does not matter; the path chooses. ``/v1/typing`` and ``/v1/registrations`` belong to clients, the media of
-services to both, the rest of ``/v1`` to account holders.
+services to both, the rest of ``/v1`` to account holders, and so do our additions under ``/push``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
 _CORS: Final = tuple((name.lower().encode(), value.encode()) for name, value in cors.HEADERS)
 _CLIENT_PREFIXES: Final = ("/Client/", "/v3/", "/v1/typing", "/v1/registrations")
-_REST_PREFIX: Final = "/v1/"
+_REST_PREFIXES: Final = ("/v1/", "/push/")
 _SERVICES: Final = "/v1/Services/"
 _MEDIA: Final = re.compile(r"/v1/Services/[^/]+/Media(?:Set)?(?:/|$)").match
 _UPLOAD: Final = re.compile(r"/v1/Services/[^/]+/Media").fullmatch
@@ -125,7 +125,7 @@ class HttpApp:
             return self._client
         if path.startswith(_SERVICES) and self._media is not None and _MEDIA(path):
             return self._media
-        return self._rest if path.startswith(_REST_PREFIX) else None
+        return self._rest if path.startswith(_REST_PREFIXES) else None
 
     async def _answer(
         self,

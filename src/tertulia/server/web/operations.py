@@ -20,6 +20,7 @@ from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.media_store import MediaStore
+from tertulia.server.engine.push_explaining import PushExplaining
 from tertulia.server.engine.queries import Queries
 from tertulia.server.engine.typing import Typing
 from tertulia.server.settings import Settings
@@ -175,7 +176,7 @@ class Operations:
 class Services:
     """What handlers work with, made once for all requests."""
 
-    __slots__ = ("engine", "media", "page_tokens", "queries", "settings", "typing")
+    __slots__ = ("engine", "media", "page_tokens", "push", "queries", "settings", "typing")
 
     def __init__(
         self,
@@ -185,6 +186,7 @@ class Services:
         settings: Settings,
         page_tokens: PageTokens,
         media: MediaStore | None = None,
+        push: PushExplaining | None = None,
     ) -> None:
         self.engine = engine
         self.queries = queries
@@ -193,6 +195,8 @@ class Services:
         self.page_tokens = page_tokens
         self.media = media
         """For the operations of the media face alone."""
+        self.push = push
+        """For those that explain pushes alone."""
 
 
 class Call:
@@ -207,6 +211,7 @@ class Call:
         "operation",
         "page_tokens",
         "path",
+        "push",
         "queries",
         "query",
         "request",
@@ -244,6 +249,7 @@ class Call:
         self.settings = services.settings
         self.page_tokens = services.page_tokens
         self.media = services.media
+        self.push = services.push
         self.incoming: Incoming | None = None
         """What is not read yet of the request, of an operation with ``body="stream"``."""
 

@@ -6,6 +6,7 @@ Only a promise to look is written with the change; who is told, and with which w
 from __future__ import annotations
 
 from tertulia.server.domain.messages import MessageAdded
+from tertulia.server.domain.notice_texts import is_wanted
 from tertulia.server.domain.notices import CountBadge, PlanPush
 from tertulia.server.domain.participants import (
     NotificationLevel,
@@ -18,15 +19,12 @@ from tertulia.server.domain.push_content import PushKind
 from tertulia.server.engine.rules import effect_of
 from tertulia.server.engine.unit import Unit
 
-BADGE_AFTER_US = 1_000_000
-"""Who reads on is counted once a second: his icons show where he ended."""
-
 
 @effect_of(MessageAdded)
 async def message_added(unit: Unit, change: MessageAdded) -> None:
     message = change.message
     settings = await unit.notification_settings.of(unit.notifications, message.account_sid, message.service_sid)
-    if settings is None or not settings.new_message_enabled:
+    if settings is None or not is_wanted(settings, PushKind.NEW_MESSAGE):
         return
     unit.enqueue(
         PlanPush(
@@ -46,7 +44,7 @@ async def participant_added(unit: Unit, change: ParticipantAdded) -> None:
     settings = await unit.notification_settings.of(
         unit.notifications, change.participant.account_sid, change.participant.service_sid
     )
-    if settings is not None and settings.added_enabled:
+    if settings is not None and is_wanted(settings, PushKind.ADDED):
         _tell_who_is_concerned(unit, PushKind.ADDED, change.participant)
 
 
@@ -55,13 +53,13 @@ async def participant_removed(unit: Unit, change: ParticipantRemoved) -> None:
     settings = await unit.notification_settings.of(
         unit.notifications, change.participant.account_sid, change.participant.service_sid
     )
-    if settings is not None and settings.removed_enabled:
+    if settings is not None and is_wanted(settings, PushKind.REMOVED):
         _tell_who_is_concerned(unit, PushKind.REMOVED, change.participant)
 
 
 def _tell_who_is_concerned(unit: Unit, kind: PushKind, participant: Participant) -> None:
     # UNVERIFIED: who joins or leaves by himself knows it (semantics 7.4).
-    if participant.identity is None or participant.identity == unit.caller.identity:
+    if participant.user_sid is None or participant.identity == unit.caller.identity:
         return
     unit.enqueue(
         PlanPush(
@@ -71,7 +69,7 @@ def _tell_who_is_concerned(unit: Unit, kind: PushKind, participant: Participant)
             subject_sid=participant.sid,
             conversation_sid=participant.conversation_sid,
             actor=unit.caller.author,
-            concerned=participant.identity,
+            concerned=participant.user_sid,
             is_muted=participant.notification_level == NotificationLevel.MUTED,
         )
     )
@@ -84,12 +82,12 @@ async def horizon_moved(unit: Unit, change: ParticipantUpdated) -> None:
     if participant.user_sid is None or participant.last_read_index == change.before.last_read_index:
         return
     settings = await unit.notification_settings.of(unit.notifications, participant.account_sid, participant.service_sid)
-    if settings is None or not settings.new_message_enabled or not settings.badge_count_enabled:
+    if settings is None or not is_wanted(settings, PushKind.BADGE):
         return
-    unit.enqueue(
-        CountBadge(
-            account_sid=participant.account_sid, service_sid=participant.service_sid, user_sid=participant.user_sid
-        ),
-        key=CountBadge.key(participant.user_sid),
-        due_at=unit.now + BADGE_AFTER_US,
+    job = CountBadge(
+        account_sid=participant.account_sid,
+        service_sid=participant.service_sid,
+        user_sid=participant.user_sid,
+        second=unit.now // 1_000_000,
     )
+    unit.enqueue(job, key=job.key, due_at=job.due_at)

@@ -10,7 +10,7 @@ CREATE TABLE push_notices (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX push_notices_subject ON push_notices (subject_sid, sid);
-CREATE INDEX push_notices_created ON push_notices (created_at);
+CREATE INDEX push_notices_created ON push_notices (created_at, sid);
 
 -- The devices of a notice lie together.
 -- only: sqlite

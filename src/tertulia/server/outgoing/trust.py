@@ -1,0 +1,70 @@
+"""Whom we believe over TLS, and how we prove ourselves where that is asked. Loads certificates: for a thread."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Final
+
+import certifi
+
+from tertulia.server.outgoing.calls import ClientCertificate
+
+HTTP_1: Final = "http/1.1"
+HTTP_2: Final = "h2"
+
+
+def trusting(protocol: str) -> ssl.SSLContext:
+    """Verifies against the system's certificates (``SSL_CERT_FILE`` names others), or a shipped set if it has none.
+
+    Offers one protocol. The same context for all who ask, so it is not to be changed.
+    """
+    return _trusting(ssl.get_default_verify_paths(), protocol)
+
+
+def presenting(certificate: ClientCertificate, protocol: str) -> ssl.SSLContext:
+    """As ``trusting``, and proves itself with a certificate; raises ``ValueError`` for one that cannot be used."""
+    context = _made(ssl.get_default_verify_paths(), protocol)
+    # A line between them: a certificate may end without one.
+    pem = f"{certificate.certificate}\n{certificate.private_key}\n".encode()
+    try:
+        with _as_file(pem) as path:
+            # A password is never asked for: the library would ask the terminal.
+            context.load_cert_chain(path, password="")
+    except (ssl.SSLError, OSError, ValueError):  # their texts can quote the file
+        raise ValueError("the certificate or its key is no PEM, or they do not belong together") from None
+    return context
+
+
+@cache
+def _trusting(paths: ssl.DefaultVerifyPaths, protocol: str) -> ssl.SSLContext:
+    return _made(paths, protocol)
+
+
+def _made(paths: ssl.DefaultVerifyPaths, protocol: str) -> ssl.SSLContext:
+    has_own = paths.cafile or paths.capath
+    context = ssl.create_default_context(cafile=None if has_own else certifi.where())
+    context.set_alpn_protocols([protocol])
+    return context
+
+
+@contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """A path where the data can be read, by us alone; in memory where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("certificate")
+        try:
+            os.write(descriptor, data)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "certificate.pem")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        yield path
