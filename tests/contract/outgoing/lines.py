@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import h2.config
@@ -151,3 +151,16 @@ def together(calls: Multiplexed, place: Receiver, number: int, **fields: object)
         asyncio.create_task(calls.call(call_to(place.url, **{"body": str(one).encode(), **fields})))
         for one in range(number)
     ]
+
+
+def kinds(results: Sequence[object]) -> list[object]:
+    """Of calls that ended together: how they failed, and the answers of the others."""
+    return [result.kind if isinstance(result, CallFailed) else result for result in results]
+
+
+async def echoing(line: Line) -> None:
+    await line.serve()
+
+
+async def silent(line: Line) -> None:
+    await line.until_left()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tertulia.server.outgoing import Call, CallFailed, Outgoing
+from tertulia.server.outgoing import Call, CallFailed, Multiplexed, Outgoing
 from tertulia.server.settings import OutgoingSettings, Settings
 
 OPEN = Settings(outgoing=OutgoingSettings(allow_private=True))
@@ -128,11 +128,11 @@ def call_to(url: str, **fields: object) -> Call:
     return Call(url=url, **chosen)  # type: ignore[arg-type]
 
 
-async def failure_of(outgoing: Outgoing, call: Call) -> CallFailed:
+async def failure_of(outgoing: Outgoing | Multiplexed, call: Call) -> CallFailed:
     """How a call fails; its text must hold nothing of the call but the receiver."""
     with pytest.raises(CallFailed) as failed:
         await outgoing.call(call)
-    text = f"{failed.value} {failed.value!r} {call!r}"
+    text = f"{failed.value} {failed.value!r} {call!r} {outgoing!r}"
     assert [secret for secret in ("/hook", "s3cret", "query", "body!") if secret in text] == []
     return failed.value
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
 
 import h2.errors
 import h2.events
 import pytest
 
 from tertulia.server import observe
-from tertulia.server.outgoing import Call, CallFailed, FailureKind, Multiplexed
+from tertulia.server.outgoing import FailureKind
 from tertulia.server.settings import OutgoingSettings, Settings
-from tests.contract.outgoing.lines import STREAMS, WINDOW, Line, leaving_after, shared, sharing, speaking, together
-from tests.contract.outgoing.receivers import SHORT_S, Peer, call_to, calling, receiver
+from tests.contract.outgoing.lines import (
+    STREAMS,
+    WINDOW,
+    Line,
+    echoing,
+    kinds,
+    leaving_after,
+    shared,
+    speaking,
+    together,
+)
+from tests.contract.outgoing.receivers import SHORT_S, call_to, calling, failure_of, receiver
 from tests.contract.websocket.serving import Run
 
 

@@ -21,17 +21,9 @@ from hyperframe.frame import (
 )
 
 from tertulia.server.outgoing import CallFailed, FailureKind, multiplexing
-from tests.contract.outgoing.lines import Line, Request, leaving_after, shared, speaking, together
+from tests.contract.outgoing.lines import Line, Request, echoing, leaving_after, shared, speaking, together
 from tests.contract.outgoing.receivers import SHORT_S, call_to
 from tests.contract.websocket.serving import Run
-
-
-async def echoing(line: Line) -> None:
-    await line.serve()
-
-
-async def silent(line: Line) -> None:
-    await line.until_left()
 
 
 def ping() -> Frame:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tertulia.server.outgoing import Call, CallFailed, ClientCertificate, FailureKind, Multiplexed
-from tests.contract.outgoing.lines import Line, speaking
-from tests.contract.outgoing.receivers import call_to, calling, receiver, resolving
+from tertulia.server.outgoing import ClientCertificate, FailureKind
+from tests.contract.outgoing.lines import Line, echoing, speaking
+from tests.contract.outgoing.receivers import call_to, calling, failure_of, receiver, resolving
 from tests.contract.websocket.serving import Run
 from tests.peers.authority import Authority, Issued
 
@@ -41,16 +41,6 @@ def certificate(issued: Issued) -> ClientCertificate:
     return ClientCertificate(certificate=issued.certificate, private_key=issued.private_key)
 
 
-async def failure(calls: Multiplexed, call: Call) -> CallFailed:
-    with pytest.raises(CallFailed) as failed:
-        await calls.call(call)
-    return failed.value
-
-
-async def echoing(line: Line) -> None:
-    await line.serve()
-
-
 def test_a_receiver_that_agrees_on_http_2_is_called(run: Run, authority: Authority, tmp_path: Path) -> None:
     context = serving(authority.issue(NAME), tmp_path, "http/1.1", "h2")
 
@@ -73,7 +63,7 @@ def test_a_receiver_that_does_not_agree_is_not_called(
     async def story() -> None:
         async with receiver(speaking(echoing), context) as place, calling(resolve=resolving("127.0.0.1")) as outgoing:
             calls = outgoing.multiplexed(f"https://{NAME}:{place.port}")
-            failed = await failure(calls, call_to(f"https://{NAME}:{place.port}/hook"))
+            failed = await failure_of(calls, call_to(f"https://{NAME}:{place.port}/hook"))
             assert failed.kind is FailureKind.TLS and failed.kind.nothing_sent
 
     run(story)
@@ -90,7 +80,7 @@ def test_who_does_not_prove_its_name_is_not_called(run: Run, authority: Authorit
     async def story() -> None:
         async with receiver(speaking(echoing), context) as place, calling(resolve=resolving("127.0.0.1")) as outgoing:
             calls = outgoing.multiplexed(f"https://{NAME}:{place.port}")
-            failed = await failure(calls, call_to(f"https://{NAME}:{place.port}/hook"))
+            failed = await failure_of(calls, call_to(f"https://{NAME}:{place.port}/hook"))
             assert failed.kind is FailureKind.TLS and "certificate" in failed.detail
 
     run(story)
@@ -112,7 +102,7 @@ def test_we_prove_ourselves_where_that_is_asked(run: Run, authority: Authority, 
             assert (await calls.call(call_to(f"{url}/hook", body=b"one"))).body == b"one"
             assert "com.example.chat" in str(subjects)
             without = outgoing.multiplexed(url)
-            assert (await failure(without, call_to(f"{url}/hook"))).kind is FailureKind.CONNECT_FAILED
+            assert (await failure_of(without, call_to(f"{url}/hook"))).kind is FailureKind.CONNECT_FAILED
 
     run(story)
 
@@ -134,7 +124,7 @@ def test_a_certificate_that_cannot_be_used_is_named_and_nobody_is_called(
             url = f"https://{NAME}:{place.port}"
             calls = outgoing.multiplexed(url, certificate(chosen))
             for _ in range(2):
-                failed = await failure(calls, call_to(f"{url}/hook"))
+                failed = await failure_of(calls, call_to(f"{url}/hook"))
                 assert failed.kind is FailureKind.BAD_REQUEST and "certificate" in failed.detail
                 assert "s3cret" not in f"{failed!r} {certificate(chosen)!r}"
             assert place.connections == 0

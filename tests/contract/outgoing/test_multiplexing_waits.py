@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Sequence
 
 import h2.errors
 import h2.events
 import pytest
 
-from tertulia.server import observe
-from tertulia.server.outgoing import Call, CallFailed, FailureKind, Multiplexed
-from tertulia.server.settings import OutgoingSettings, Settings
-from tests.contract.outgoing.lines import STREAMS, WINDOW, Line, leaving_after, shared, sharing, speaking, together
-from tests.contract.outgoing.receivers import SHORT_S, Peer, call_to, calling, receiver
+from tertulia.server.outgoing import FailureKind
+from tests.contract.outgoing.lines import (
+    STREAMS,
+    Line,
+    kinds,
+    shared,
+    sharing,
+    silent,
+    speaking,
+    together,
+)
+from tests.contract.outgoing.receivers import SHORT_S, Peer, call_to, calling, failure_of, receiver
 from tests.contract.websocket.serving import Run
 
 
@@ -162,5 +167,3 @@ def test_the_end_of_all_calls_is_the_end_of_these(run: Run) -> None:
                 outgoing.multiplexed(f"http://127.0.0.1:{place.port}")
 
     run(story)
-
-

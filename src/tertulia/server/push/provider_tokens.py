@@ -75,8 +75,12 @@ class ProviderTokens:
 
 def _signed(secrets: Secrets, now_s: int) -> str:
     # Imported here, in a thread: it takes a tenth of a second.
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from joserfc import jwt
     from joserfc.jwk import ECKey
 
-    key = ECKey.import_key(secrets.private_key or "")
-    return jwt.encode({"alg": "ES256", "kid": secrets.key_id}, {"iss": secrets.team_id, "iat": now_s}, key)
+    private = load_pem_private_key((secrets.private_key or "").encode(), None)
+    assert isinstance(private, EllipticCurvePrivateKey)
+    claims = {"iss": secrets.team_id, "iat": now_s}
+    return jwt.encode({"alg": "ES256", "kid": secrets.key_id}, claims, ECKey.import_key(private))
