@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import re
@@ -12,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tertulia.cli import login as login_module
+from tertulia.cli.failure import CommandFailed
+from tertulia.wire import frames
+from tertulia.wire.frames import Status
+from tests.client.scripted import Scripted
 
 from .command import TERTULIA, WITHIN_S, environment, refusal, run, serving
 from .people import Town, room
@@ -203,6 +210,66 @@ def test_a_token_that_is_no_good_is_refused_in_a_sentence_without_it(town: Town)
 )
 def test_what_is_missing_is_said(arguments: tuple[str, ...], sentence: str) -> None:
     assert sentence in refusal(run("listen", *arguments))
+
+
+async def test_a_terminal_obeys_nothing_that_others_say(town: Town) -> None:
+    words = "\x1b[2J \x9b31m \x7f \u202eover"
+    async with town.client("oda") as oda:
+        conversation = await room(oda, "Stage", "per")
+        await conversation.send(words)
+        async with listening(
+            "--history", "1", "--types", "message_history", "--count", "1", **town.login("per")
+        ) as ear:
+            assert ear.process.stdout is not None
+            line = (await ear.process.stdout.readline()).decode()
+            assert await ear.code() == 0
+    assert line.removesuffix("\n").isprintable()
+    assert json.loads(line)["message"]["body"] == words
+
+
+@pytest.mark.parametrize("command", [("listen",), ("send", "hall", "hello")])
+async def test_the_words_of_a_server_that_refuses_are_shown_and_not_obeyed(command: tuple[str, ...]) -> None:
+    server = Scripted()
+    server.welcome = lambda init: frames.reply(init.header.id, Status(401, "NO", "\x1b[2J\x9b31m\u202enot you", 20101))
+    await server.open()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(TERTULIA, *command),
+            env=environment(TERTULIA_URL=server.url, TERTULIA_TOKEN="x"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(WITHIN_S):
+            _, complaint = await process.communicate()
+    finally:
+        await server.close()
+    assert process.returncode == 1
+    assert "␛[2J�31m�not you" in complaint.decode()
+    assert all(line.isprintable() for line in complaint.decode().splitlines())
+
+
+async def test_a_token_command_that_takes_too_long_is_ended_with_all_it_has_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(login_module, "TOKEN_COMMAND_S", 0.3)
+    command = f"sh -c 'echo $$ > {tmp_path}/two; exec sleep 60' | cat"
+    arguments = argparse.Namespace(
+        token=None, token_command=command, identity=None, data=None, url="http://127.0.0.1:1"
+    )
+    with pytest.raises(CommandFailed, match=r"no token in 0\.3 s"):
+        await login_module.login(arguments, {}).with_token()
+    started = int((tmp_path / "two").read_text())
+    async with asyncio.timeout(WITHIN_S):
+        while is_running(started):  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.005)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 async def test_a_conversation_that_is_not_there_ends_it(town: Town) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,14 @@ async def test_a_file_is_sent_with_its_words(town: Town, hall: str, tmp_path: Pa
     assert sent["message"]["body"] == "The menu"
 
 
+async def test_a_file_whose_name_is_no_text_is_sent(town: Town, hall: str, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_text("coffee, milk")
+    sent = json.loads(printed("send", hall, "--file", path, variables=town.login("bob")))
+    (media,) = sent["message"]["media"]
+    assert media["filename"] == "caf\N{REPLACEMENT CHARACTER}.txt"
+
+
 def test_a_conversation_one_is_not_in_is_refused(town: Town, hall: str) -> None:
     assert "404" in refusal(run("send", hall, "hello", variables=town.login("stranger")))
 
@@ -83,6 +92,9 @@ def test_a_conversation_one_is_not_in_is_refused(town: Town, hall: str) -> None:
         ((), "send what?"),
         (("hello", "--stdin"), "--stdin sends lines"),
         (("hello", "--attributes", "{"), "--attributes: no JSON"),
+        (("hello", "--attributes", "[" * 2000 + "]" * 2000), "--attributes: nested too deeply"),
+        (("hello", "--attributes", os.fsdecode(b'"caf\xe9"')), "--attributes: not in UTF-8"),
+        ((os.fsdecode(b"caf\xe9"),), "TEXT: not in UTF-8"),
         (("hello", "--file", "/nowhere/at/all"), "no such file"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -33,6 +33,7 @@ class Fate(StrEnum):
     NOT_SENT = "not sent"
     REQUEST_LOST = "request lost"
     ANSWER_LOST = "answer lost"
+    LATE = "given up by us, and still on its way until we send the next"
     LONG_WITHOUT_ANSWER = "answer lost, and the next attempt is eleven minutes later"
     LONG_WITHOUT_REQUEST = "request lost, and the next attempt is eleven minutes later"
     REFUSED = "refused"
@@ -44,16 +45,30 @@ class Fate(StrEnum):
     DIES_FOR_LONG = "the process dies before the answer comes, and is started eleven minutes later"
 
 
-LATE = {Fate.LONG_WITHOUT_ANSWER, Fate.LONG_WITHOUT_REQUEST, Fate.DIES_FOR_LONG}
+LONG = {Fate.LONG_WITHOUT_ANSWER, Fate.LONG_WITHOUT_REQUEST, Fate.DIES_FOR_LONG}
 DEADLY = {Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.DIES_FOR_LONG}
-UNDONE = {Fate.NOT_SENT, Fate.REQUEST_LOST, Fate.LONG_WITHOUT_REQUEST, Fate.THROTTLED, Fate.UNAVAILABLE, Fate.REFUSED}
+UNDONE = {
+    Fate.NOT_SENT,
+    Fate.LATE,
+    Fate.REQUEST_LOST,
+    Fate.LONG_WITHOUT_REQUEST,
+    Fate.THROTTLED,
+    Fate.UNAVAILABLE,
+    Fate.REFUSED,
+}
 
 
 class World:
     """What outlives a process: the server's conversations, the disk, time, and what is still to go wrong."""
 
     def __init__(
-        self, fates: Sequence[Fate], deaths: Sequence[int], ahead_s: float, lag: int | None, replay_s: float = REPLAY_S
+        self,
+        fates: Sequence[Fate],
+        deaths: Sequence[int],
+        ahead_s: float,
+        lag: int | None,
+        replay_s: float = REPLAY_S,
+        settings: Mapping[int, float] | None = None,
     ) -> None:
         self.fates = list(fates)
         self.deaths = set(deaths)
@@ -61,6 +76,13 @@ class World:
         self.lag = lag
         """How many of the newest messages the client has not heard of; None is all."""
         self.replay_s = replay_s
+        self.settings = settings or {}
+        """At which looks at the device's clock it is set, and how far it is off from then on."""
+        self.looks = 0
+        self.off_s = 0.0
+        self.on_its_way: list[ClientRequest] = []
+        self.meanwhile: list[tuple[str, str, str]] = []
+        """What is said while minutes pass: where, by whom, in which words."""
         self.now = START
         self.conversations: dict[str, list[MessageSnapshot]] = {}
         self.remembered: dict[str, tuple[float, bytes]] = {}
@@ -69,6 +91,23 @@ class World:
         self.facts: dict[str, bytes] = {}
         self.accepted: list[str] = []
         self.writes = 0
+
+    def clock(self) -> float:
+        """What the device believes."""
+        self.looks += 1
+        self.off_s = self.settings.get(self.looks, self.off_s)
+        return self.now + self.off_s
+
+    def pass_minutes(self) -> None:
+        """Eleven, so that the server forgets what it answered."""
+        self.now += 660
+        while self.meanwhile:
+            self.say(*self.meanwhile.pop(0))
+
+    def deliver(self) -> None:
+        """What was on its way gets there."""
+        while self.on_its_way:
+            self.take(self.on_its_way.pop(0))
 
     def take(self, request: ClientRequest) -> Reply:
         """The server does what is asked, or what it did when it was asked that before."""
@@ -96,17 +135,42 @@ class Process:
 
     identity = "alice"
 
-    def __init__(self, world: World) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        is_kept: bool = True,
+        settle_s: float = 0,
+        rest_s: float = 0.0001,
+        steady: Callable[[], float] | None = None,
+    ) -> None:
+        begun = world.now
         self.world = world
         self.replays_mutations_s = world.replay_s
         self.died = asyncio.Event()
+        self.buried = asyncio.Event()
         self.outbox = Outbox(
-            self, self, self, self, self.emit, command_timeout=30, clock=lambda: world.now, settle_s=0, rest_s=0.0001
+            self,
+            self,
+            self,
+            self if is_kept else None,
+            self.emit,
+            command_timeout=30,
+            clock=world.clock,
+            steady=steady or (lambda: world.now - begun),
+            settle_s=settle_s,
+            rest_s=rest_s,
         )
 
     async def die(self) -> None:
         self.died.set()
-        await asyncio.Event().wait()
+        await self.buried.wait()
+        raise asyncio.CancelledError
+
+    async def end(self) -> None:
+        """Nothing is left of it."""
+        self.buried.set()
+        await self.outbox.close()
 
     async def lives(self) -> None:
         if self.died.is_set():
@@ -118,9 +182,12 @@ class Process:
         await self.lives()
         world = self.world
         fate = world.fates.pop(0) if world.fates else Fate.DONE
+        world.deliver()
         world.now += 0.01
         if fate is Fate.DIES_BEFORE:
             await self.die()
+        if fate is Fate.LATE:
+            world.on_its_way.append(request)
         if fate is Fate.NOT_SENT:
             raise NotConnectedError("not connected")
         if fate is Fate.REFUSED:
@@ -130,11 +197,17 @@ class Process:
                 return error_reply(400, 50504, "too long")
         reply = None if fate in UNDONE and fate is not Fate.REFUSED else world.take(request)
         world.now += 0.01
-        if fate in LATE:
-            world.now += 660
+        if fate in LONG:
+            world.pass_minutes()
         if fate in DEADLY:
             await self.die()
-        if fate in {Fate.REQUEST_LOST, Fate.LONG_WITHOUT_REQUEST, Fate.ANSWER_LOST, Fate.LONG_WITHOUT_ANSWER}:
+        if fate in {
+            Fate.LATE,
+            Fate.REQUEST_LOST,
+            Fate.LONG_WITHOUT_REQUEST,
+            Fate.ANSWER_LOST,
+            Fate.LONG_WITHOUT_ANSWER,
+        }:
             self.outbox.lost()
             asyncio.get_running_loop().call_soon(self.outbox.connected)
             raise ConnectionLostError("lost")
@@ -165,7 +238,7 @@ class Process:
             return None
         return max(-1, len(self.world.conversations.get(sid, ())) - 1 - self.world.lag)
 
-    async def messages(self, sid: str, after: int | None) -> AsyncIterator[Message]:
+    async def messages(self, sid: str, after: int | None) -> AsyncGenerator[Message, None]:
         there = self.world.conversations.get(sid, [])
         for snapshot in there[::-1] if after is None else there[after + 1 :]:
             yield Message(cast("Conversation", None), snapshot)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tertulia.client.calls import MUTATION_ID, Calls, segment
+from tertulia.client.calls import MUTATION_ID, Calls
 from tertulia.client.configuration import Configuration
 from tertulia.client.errors import (
     ApiError,
@@ -25,6 +25,7 @@ from tertulia.client.errors import (
     ThrottledError,
     UnauthorizedError,
 )
+from tertulia.client.urls import segment
 from tertulia.wire import requests
 from tertulia.wire.requests import Reply
 

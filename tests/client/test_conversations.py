@@ -217,3 +217,48 @@ async def test_a_conversation_that_is_deleted_while_the_client_is_away_is_gone_w
     await until(
         lambda: [each.body for each in ana.known_conversations[other].loaded_messages.values()] == ["meanwhile"]
     )
+
+
+async def test_who_comes_back_can_write_at_once(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    room = await ana.create_conversation(join=True)
+    await room.leave()
+    await room.join()
+    assert ana.known_conversations[room.sid] is room
+    assert (await room.send("again")).body == "again"
+
+
+async def test_counts_of_what_is_unread_follow_ones_own_reports_at_once(stage: Stage) -> None:
+    [mine] = await stage.hosted("ana")
+    for number in range(3):
+        await mine.send(f"{number}")
+    assert await mine.count_unread() is None
+    await mine.mark_all_read()
+    assert await mine.count_unread() == 0
+    await mine.mark_all_unread()
+    assert await mine.count_unread() is None
+    assert await mine.advance_read_horizon(1, wait=False) is None
+    assert await mine.count_unread() == 1
+
+
+async def test_typing_ends_with_a_message_and_can_be_shown_again(stage: Stage) -> None:
+    mine, his = await stage.in_room("ana", "ben")
+    shown: list[TypingStarted] = []
+    his.on(TypingStarted, shown.append)
+    for count in (1, 2):
+        async with mine.typing_session():
+            await until(lambda: len(shown) == count)  # noqa: B023
+            await mine.send("words")
+
+
+async def test_a_typing_session_leaves_a_cancellation_alone(stage: Stage) -> None:
+    [mine] = await stage.hosted("ana")
+
+    async def typing() -> None:
+        async with mine.typing_session():
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(typing())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
-from tertulia.client.errors import ClientShutDownError, EventOverflowError
+from tertulia.client.errors import ClientShutDownError, EventOverflowError, InvalidArgumentError
 from tertulia.client.events import ConnectionStateChanged, Event, HandlerFailed, MessageAdded
+from tertulia.client.files import FileToSend
 
 from .stage import Stage, until
 
@@ -191,3 +193,34 @@ async def test_what_was_read_last_is_reported_before_a_shutdown(stage: Stage) ->
     client = room._session.emitter
     await client.shutdown()  # type: ignore[attr-defined]
     assert await waiting == 0
+
+
+async def test_an_event_that_is_printed_shows_nothing_that_people_wrote(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    printed: list[str] = []
+    ana.on(Event, lambda event: printed.append(repr(event)))
+    room = await ana.create_conversation(friendly_name="secret room", attributes={"a": "secret"}, join=True)
+    message = await room.send(
+        "secret words", attributes={"b": "secret"}, media=[FileToSend(b"x", filename="secret.txt")]
+    )
+    [participant] = room.participants.values()
+    await message.edit(attributes={})
+    await (await room.send("secret")).edit(body="secret too")
+    await room.update(friendly_name="secret hall")
+    await participant.update(attributes={"c": "secret"})
+    await participant.update(attributes={})
+    await ana.me.update(friendly_name="secret name")
+    await ana.me.update(friendly_name="secret other")
+    printed += [repr(each.snapshot()) for each in (room, message, participant, ana.me)]
+    assert any(message.sid in text and "previous=" in text for text in printed)
+    assert [text for text in printed if "secret" in text] == []
+
+
+async def test_what_is_no_event_class_is_refused(stage: Stage) -> None:
+    [mine] = await stage.hosted("ana")
+    name: Any = "messageAdded"
+    for ask in (lambda: mine.on(name, print), lambda: mine.events(name)):
+        with pytest.raises(InvalidArgumentError, match="class"):
+            ask()
+    with pytest.raises(InvalidArgumentError, match="async with"):
+        await anext(aiter(mine.events(MessageAdded)))

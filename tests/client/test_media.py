@@ -161,6 +161,19 @@ async def test_an_open_file_is_sent_from_where_it_stands_and_stands_there_again(
         await room.send(media=[FileToSend(file)])
 
 
+async def test_a_name_that_is_no_text_is_told_with_signs_for_what_it_is_not(stage: Stage, tmp_path: Path) -> None:
+    [room] = await stage.hosted("ana")
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_bytes(b"abc")
+    files = [FileToSend(path), FileToSend(b"abc", filename="half \ud83d of a pair.txt")]
+    media = (await room.send(media=files)).media
+    assert [each.filename for each in media] == [
+        "caf\N{REPLACEMENT CHARACTER}.txt",
+        "half \N{REPLACEMENT CHARACTER} of a pair.txt",
+    ]
+    assert await media[0].download() == b"abc"
+
+
 async def test_what_is_no_file_is_refused(stage: Stage) -> None:
     [room] = await stage.hosted("ana")
     wrong: list[object] = ["a.png", None, 7, io.StringIO("words"), {"content": b"x"}]

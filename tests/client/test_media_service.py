@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import logging
+import os
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from tertulia.client import bodies as bodies_module
 from tertulia.client import media as media_module
 from tertulia.client.configuration import Options
 from tertulia.client.content import Text, rich_content
@@ -56,6 +61,10 @@ class Desk:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.answers.append((status, {"Content-Length": str(len(content)), **named}, content))
 
+    def says_and_hangs_up(self, body: bytes, **headers: str) -> None:
+        """An answer that does not tell how long it is."""
+        self.answers.append((200, {name.replace("_", "-"): value for name, value in headers.items()}, body))
+
     def gives_url(self, path: str = "/file") -> None:
         self.says(200, {"sid": ME, "links": {"content_direct_temporary": self.url + path}})
 
@@ -71,7 +80,13 @@ class Desk:
                 size = int(head.lower().split("content-length:")[1].split("\r\n")[0])
                 await reader.readexactly(size)
             lines = [f"HTTP/1.1 {status} Said", "Connection: close", *(f"{n}: {v}" for n, v in headers.items())]
-            writer.write("\r\n".join([*lines, "\r\n"]).encode() + body)
+            writer.write("\r\n".join([*lines, "\r\n"]).encode())
+            # What is at /crumbs comes byte by byte.
+            step = 1 if head.startswith("GET /crumbs") else max(1, len(body))
+            for start in range(0, len(body), step):
+                writer.write(body[start : start + step])
+                await writer.drain()
+                await asyncio.sleep(0.005 if step == 1 else 0)
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -149,6 +164,24 @@ async def test_the_token_of_the_moment_goes_to_the_media_service_and_not_to_temp
         await place.service.temporary_url(ME)
 
 
+@pytest.mark.parametrize("token", ["eyJ-\N{EURO SIGN}", "eyJ-\r\nX-More: yes"])
+async def test_a_token_that_is_none_goes_nowhere(place: Place, token: str) -> None:
+    place.token = token
+    with pytest.raises(TokenError):
+        await place.service.temporary_url(ME)
+    with pytest.raises(TokenError):
+        await place.service.upload(FileToSend(b"abc"))
+    assert place.desk.heard == []
+
+
+async def test_the_sid_of_a_file_is_no_way_to_anything_else(place: Place) -> None:
+    for sid in ("../admin", "ME1?x=y", "ME1#f"):
+        place.desk.gives_url()
+        await place.service.temporary_url(sid)
+    paths = [head.split(" ")[1] for head in place.desk.heard]
+    assert paths == ["/Media/..%2Fadmin", "/Media/ME1%3Fx%3Dy", "/Media/ME1%23f"]
+
+
 async def test_nothing_is_redirected(place: Place) -> None:
     elsewhere = place.desk.url + "/elsewhere"
     place.desk.says(302, Location=elsewhere)
@@ -176,7 +209,7 @@ async def test_an_answer_that_makes_no_sense_gives_no_url(place: Place, body: ob
         await place.service.temporary_urls([ME])
 
 
-@pytest.mark.parametrize("url", ["http://", "no url", "ftp://files.example/a", "http://[::1"])
+@pytest.mark.parametrize("url", ["http://", "no url", "ftp://files.example/a", "http://[::1", "http://xn--/"])
 async def test_a_url_that_is_none_is_an_error(place: Place, url: str) -> None:
     place.desk.says(200, {"sid": ME, "links": {"content_direct_temporary": url}})
     with pytest.raises(MediaUrlError):
@@ -204,6 +237,83 @@ async def test_content_that_is_cut_short_is_an_error(place: Place) -> None:
         await place.file().download()
 
 
+@pytest.mark.parametrize("content", [b"", b"ab", b"abcd", bytes(500_000)])
+async def test_a_file_of_another_length_than_was_told_is_an_error_and_leaves_nothing(
+    place: Place, tmp_path: Path, content: bytes
+) -> None:
+    media = place.file(size=3)
+    for to in (None, tmp_path / "file.png"):
+        place.desk.gives_url()
+        place.desk.says_and_hangs_up(content)
+        with pytest.raises(MediaUrlError, match="3 bytes"):
+            await media.download(to)
+    place.desk.gives_url()
+    place.desk.says_and_hangs_up(content)
+    with pytest.raises(MediaUrlError, match="3 bytes"):
+        assert sum([len(piece) async for piece in media.stream()]) <= 3
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_file_whose_length_was_not_told_is_what_comes(place: Place) -> None:
+    place.desk.gives_url()
+    place.desk.says_and_hangs_up(b"abcdef")
+    assert await place.file(size=0).download() == b"abcdef"
+
+
+async def test_what_comes_packed_is_not_unpacked(place: Place) -> None:
+    packed = gzip.compress(bytes(3_000_000))
+    place.desk.gives_url()
+    place.desk.says(200, packed, Content_Encoding="gzip")
+    with pytest.raises(MediaUrlError, match="packed"):
+        await place.file(size=3_000_000).download()
+    place.desk.says(200, packed, Content_Encoding="gzip")
+    with pytest.raises(MediaUrlError, match="packed"):
+        await place.service.temporary_url(ME)
+    assert all("\r\naccept-encoding: identity\r\n" in head.lower() for head in place.desk.heard)
+
+
+async def test_what_comes_in_crumbs_is_given_up_and_a_slow_reader_is_not(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(bodies_module, "LEAST_PER_S", 2000)
+    place.desk.gives_url()
+    place.desk.says(200, bytes(300_000))
+    got = 0
+    async for piece in place.file(size=300_000).stream():
+        got += len(piece)
+        await asyncio.sleep(0.03)
+    assert got == 300_000
+    place.desk.gives_url("/crumbs")
+    place.desk.says(200, bytes(10_000))
+    with pytest.raises(MediaUrlError, match="slowly"):
+        await asyncio.wait_for(place.file(size=10_000).download(), 10)
+
+
+async def test_a_file_may_have_the_longest_name_there_is(place: Place, tmp_path: Path) -> None:
+    for name in ("a" * 255, "日" * 85):
+        place.desk.gives_url()
+        place.desk.says(200, b"abc")
+        await place.file().download(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"abc"
+
+
+async def test_no_log_holds_a_temporary_url_or_the_name_of_a_file(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    place.desk.gives_url("/way/to/it?Account=AC1&Signature=do-not-tell")
+    place.desk.says(200, b"abc")
+    await place.file().download()
+    place.desk.says(201, {"sid": ME})
+    await place.service.upload(FileToSend(b"abc", filename="diary.txt"))
+    assert "HTTP Request: GET http://127.0.0.1" in caplog.text
+    for secret in ("do-not-tell", "Signature", "/way/to/it", "diary"):
+        assert secret not in caplog.text
+    assert any("/way/to/it?Account=AC1&Signature=do-not-tell" in head for head in place.desk.heard)
+    assert any("Filename=diary.txt" in head for head in place.desk.heard)
+
+
 async def test_bytes_are_bounded_whatever_the_server_says(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media_module, "MAX_IN_MEMORY", 1000)
     with pytest.raises(MediaTooLargeError):
@@ -212,7 +322,7 @@ async def test_bytes_are_bounded_whatever_the_server_says(place: Place, monkeypa
     place.desk.gives_url()
     place.desk.says(200, bytes(200_000))
     with pytest.raises(MediaTooLargeError):
-        await place.file(size=3).download()
+        await place.file(size=0).download()
     place.desk.says(200, bytes(200_000))
     with pytest.raises(MediaUrlError, match="1000 bytes"):
         await place.service.fetch(place.desk.url + "/file", 1000)

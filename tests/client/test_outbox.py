@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import time
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from textwrap import dedent
+from typing import Any, cast
 
 import pytest
 
@@ -21,12 +25,15 @@ from tertulia.client.errors import (
 )
 from tertulia.client.events import MessageFailed, MessagePending, MessageSent
 from tertulia.client.media import FileToSend
+from tertulia.client.model.message import Message
 from tertulia.client.outbox import Outbox, PendingMessage, PendingState
 from tertulia.client.sqlite_store import SqliteStore
+from tertulia.client.store import OutboxRow
 from tertulia.server.domain.participants import RemoveParticipant
 from tertulia.server.jobs.media import OrphanRemover
 
 from .outbox_world import Fate, Process, World
+from .scripted import settle
 from .stage import PATIENCE_S, Stage, until
 
 TOO_LONG = "x" * 40_000
@@ -174,6 +181,207 @@ async def test_many_lost_answers_in_a_row(desk: Desk) -> None:
         await asyncio.sleep(0.02)
     assert await arrived(*pending) == list(range(8))
     assert await desk.read() == [f"{number}" for number in range(8)]
+
+
+# --- whatever the device's clock says
+
+HOUR_S, YEAR_S = 3600, 365 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        *((off_s, off_s) for off_s in (90, -90, 300, -300, YEAR_S, -YEAR_S)),
+        (0, -300),
+        (0, -HOUR_S),
+        (0, YEAR_S),
+        (YEAR_S, 0),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_lost_answer_makes_no_second_message_by_any_clock(
+    stage: Stage, before: float, after: float, is_first: bool
+) -> None:
+    off_s = before
+    desk = await at_one_table(stage, clock=lambda: stage.now() + off_s)
+    expected = ["ok"]
+    if not is_first:
+        await arrived(await desk.mine.post("warm"))
+        expected.insert(0, "warm")
+    stage.proxy.admit_no_more()
+    stage.proxy.swallow_next_answer()
+    pending = await desk.mine.post("ok")
+    await desk.written(len(expected))
+    await desk.cut()
+    off_s = after
+    await desk.forget_answers()
+    stage.proxy.admit()
+    await arrived(pending)
+    assert await desk.read() == expected
+
+
+async def test_a_clock_that_was_set_back_keeps_nothing_waiting() -> None:
+    # This server knows nothing by its id: what it may still be at is waited for.
+    world = World([Fate.ANSWER_LOST], [], 0, 0, replay_s=0, settings={4: -float(YEAR_S)})
+    process = Process(world, settle_s=0.03, steady=time.monotonic)
+    process.outbox.connected()
+    message = await process.outbox.put("CHa", MessageDraft(body="ok"))
+    await arrived(message)
+    assert texts(world) == ["ok"] and world.off_s < 0
+    await process.end()
+
+
+@pytest.mark.parametrize("off_s", [0.0, float(HOUR_S), -float(YEAR_S)])
+async def test_the_same_words_from_another_device_long_after_are_another_message(off_s: float) -> None:
+    world = World([Fate.DONE, Fate.LONG_WITHOUT_REQUEST], [], off_s, 0)
+    process = Process(world)
+    process.outbox.connected()
+    # With its answer comes the server's time.
+    await arrived(await process.outbox.put("CHa", MessageDraft(body="first")))
+    world.meanwhile.append(("CHa", "alice", "ok"))
+    await arrived(await process.outbox.put("CHa", MessageDraft(body="ok")))
+    assert texts(world) == ["first", "ok", "ok"]
+    await process.end()
+
+
+async def test_one_that_may_have_arrived_is_not_taken_for_the_same_words_written_later() -> None:
+    class Moody(Process):
+        is_moody = False
+
+        async def messages(self, sid: str, after: int | None) -> AsyncGenerator[Message, None]:
+            if self.is_moody and after is not None:
+                raise OutboxError("not now")
+            async for message in super().messages(sid, after):
+                yield message
+
+    world = World([Fate.LONG_WITHOUT_REQUEST], [], 0, 0)
+    process = Moody(world)
+    process.is_moody = True
+    process.outbox.connected()
+    first, second = [await process.outbox.put("CHa", MessageDraft(body="ok")) for _ in range(2)]
+    with pytest.raises(OutboxError):
+        await first.sent()
+    await arrived(second)
+    process.is_moody = False
+    await first.retry()
+    await arrived(first)
+    assert texts(world) == ["ok", "ok"]
+    await process.end()
+
+
+# --- what is no message
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize(
+    "draft",
+    [
+        MessageDraft(body="no text \ud800"),
+        MessageDraft(body=cast("str", b"bytes")),
+        MessageDraft(body="x", subject="\udfff"),
+        MessageDraft(body="x", attributes={"x": object()}),
+        MessageDraft(body="x", attributes={(1, 2): 3}),
+        MessageDraft(body="x", email_bodies={"text/plain": "\ud800"}),
+        MessageDraft(content_sid="HX1", content_variables={"1": cast("str", object())}),
+        MessageDraft(content_sid="HX1", content_variables={"1": cast("str", 5)}),
+    ],
+    ids=["body", "bytes", "subject", "attributes", "keys", "email", "variables", "variable"],
+)
+async def test_what_is_no_message_is_refused_at_once_and_keeps_nothing_waiting(
+    draft: MessageDraft, is_kept: bool
+) -> None:
+    world = World([], [], 0, 0)
+    process = Process(world, is_kept=is_kept)
+    process.outbox.connected()
+    with pytest.raises(InvalidArgumentError):
+        await process.outbox.put("CHa", draft)
+    assert not len(process.outbox) and not world.disk
+    await arrived(await process.outbox.put("CHa", MessageDraft(body="behind it")))
+    assert texts(world) == ["behind it"]
+    await process.end()
+
+
+async def test_attributes_are_those_of_the_moment_in_which_they_were_written(desk: Desk) -> None:
+    desk.stage.proxy.refuse()
+    attributes: dict[Any, Any] = {1: (2, 3)}
+    pending = await desk.mine.post("hello", attributes=attributes)
+    attributes["later"] = object()
+    desk.stage.proxy.admit()
+    await arrived(pending)
+    assert pending.attributes == desk.mine.loaded_messages[0].attributes == {"1": [2, 3]}
+
+
+async def test_a_file_whose_name_is_no_text_is_sent(stage: Stage, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
+    path.write_bytes(b"coffee")  # noqa: ASYNC240 (a test)
+    desk = await at_one_table(stage, store=SqliteStore(tmp_path / "chat.db", clock=stage.now))
+    stage.proxy.refuse()
+    await desk.mine.post(media=[FileToSend(path)])
+    await desk.mine.post(media=[FileToSend(b"tea", filename="th\udce9.txt")])
+    await desk.client.shutdown()
+    stage.proxy.admit()
+    await stage.connect("ana", outbox=True, store=SqliteStore(tmp_path / "chat.db", clock=stage.now))
+    await until(lambda: len(desk.his.loaded_messages) == 2)
+    media = [message.media[0] for message in desk.his.loaded_messages.values()]
+    assert [await each.download() for each in media] == [b"coffee", b"tea"]
+    assert all((each.filename or "").endswith(".txt") for each in media)
+
+
+async def test_what_the_application_does_with_progress_stops_no_message(desk: Desk) -> None:
+    def fails(sent: int, size: int | None) -> None:
+        raise KeyError(sent)
+
+    await arrived(await desk.mine.post(media=[FileToSend(b"hello", progress=fails)]), await desk.mine.post("behind it"))
+
+
+async def test_a_message_that_breaks_what_sends_it_fails_alone() -> None:
+    class Odd(Process):
+        """An application's own store, with errors of its own."""
+
+        async def change(self, row: OutboxRow) -> None:
+            if b"odd" in row.content and b'"failed"' not in row.content:
+                raise KeyError(row.id)
+            await super().change(row)
+
+    world = World([], [], 0, 0)
+    process = Odd(world)
+    process.outbox.connected()
+    odd, good = [await process.outbox.put("CHa", MessageDraft(body=body)) for body in ("odd", "good")]
+    with pytest.raises(OutboxError):
+        await odd.sent()
+    await arrived(good)
+    assert odd.state is PendingState.FAILED and texts(world) == ["good"]
+    await odd.discard()
+    await process.end()
+
+
+async def test_a_store_that_fails_in_its_own_way_keeps_nothing_waiting() -> None:
+    class Odd(Process):
+        async def add(self, row: OutboxRow, files: Sequence[bytes] = ()) -> None:
+            if b"odd" in row.content:
+                raise KeyError(row.id)
+            await super().add(row, files)
+
+    world = World([], [], 0, 0)
+    process = Odd(world)
+    process.outbox.connected()
+    with pytest.raises(KeyError):
+        await process.outbox.put("CHa", MessageDraft(body="odd"))
+    await arrived(await process.outbox.put("CHa", MessageDraft(body="good")))
+    assert not process.outbox.pending() and texts(world) == ["good"]
+    await process.end()
+
+
+async def test_those_behind_a_dropped_message_do_not_wait_out_its_rest() -> None:
+    process = Process(World([Fate.THROTTLED], [], 0, 0), rest_s=3600)
+    process.outbox.connected()
+    first, second = [await process.outbox.put("CHa", MessageDraft(body=body)) for body in ("first", "second")]
+    await until(lambda: not process.world.fates)
+    await settle()
+    await first.discard()
+    await arrived(second)
+    assert texts(process.world) == ["second"]
+    await process.end()
 
 
 # --- refused

@@ -15,6 +15,7 @@ from tertulia.client.errors import ClientShutDownError, InvalidArgumentError, Pu
 from tertulia.client.events import PushReceived
 from tertulia.client.push import PushNotification
 from tertulia.client.push_store import FilePushStore, PushRecord
+from tests.engine.subscriptions import subscription
 
 from .connecting import nothing_left
 from .stage import Stage, until
@@ -102,8 +103,10 @@ MONTH_S = 31 * 86_400
 async def devices(stage: Stage) -> list[str]:
     """Who is notified on which device, as the server has it."""
     async with stage.world.database.snapshot() as connection:
-        found = await connection.value("SELECT group_concat(identity || ' ' || address) FROM push_registrations")
-    return sorted(str(found).split(",")) if found else []
+        found = await connection.value(
+            "SELECT group_concat(identity || ' ' || address, char(10)) FROM push_registrations"
+        )
+    return sorted(str(found).splitlines()) if found else []
 
 
 async def become(stage: Stage, *expected: str) -> None:
@@ -196,9 +199,10 @@ async def test_a_device_that_was_removed_can_be_registered_again(stage: Stage, t
     await ana.unregister_push("fcm")
     await ana.unregister_push("fcm")
     assert await devices(stage) == []
-    await ana.register_push("webpush", "browser")
-    await ana.unregister_push("webpush", "another")
-    assert await devices(stage) == ["ana browser"]
+    browser = subscription("browser")
+    await ana.register_push("webpush", browser)
+    await ana.unregister_push("webpush", subscription("another"))
+    assert await devices(stage) == [f"ana {browser}"]
 
 
 async def test_clean_ups_are_asked_for_once_a_day(stage: Stage, tmp_path: Path) -> None:

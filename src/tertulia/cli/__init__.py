@@ -2,7 +2,7 @@
 
 * ``serve`` — runs a server.
 * ``chat`` — conversations in the terminal; ``listen`` and ``send`` — the same for scripts, as lines of JSON
-  (``event_lines``, ``pipes``); ``login`` — how the three get in.
+  (``event_lines``, ``pipes``, ``complaints``); ``login`` — how the three get in; ``plain`` — words of others, harmless.
 * ``env`` — prints what other tools need to reach it.
 * ``token`` — prints an access token for an identity.
 * ``accounts``, ``keys`` — make, list and end the tenants and their API keys.

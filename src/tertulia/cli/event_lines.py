@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -14,7 +15,20 @@ from tertulia.client.events import Event
 E = TypeVar("E", bound=Event)
 Object = dict[str, Any]
 
-encode: Final = msgspec.json.Encoder(decimal_format="string").encode
+_encode: Final = msgspec.json.Encoder(decimal_format="string").encode
+
+
+def encode(line: Object) -> bytes:
+    """A line of JSON. What a terminal would obey, and what cannot be seen, is in it by its number."""
+    text = _encode(line).decode()
+    if text.isprintable():
+        return text.encode()
+    return "".join(each if each.isprintable() else _numbered(each) for each in text).encode()
+
+
+def _numbered(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
 
 
 def line_of(event: Event, now: datetime) -> Object | None:
@@ -31,8 +45,13 @@ def stamped(name: str, now: datetime, fields: Mapping[str, Any]) -> Object:
 
 
 def moment(when: datetime | None) -> str | None:
-    """RFC 3339 in UTC, with milliseconds."""
-    return None if when is None else when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC, with milliseconds; a moment that UTC has no date for keeps its own zone."""
+    if when is None:
+        return None
+    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    with contextlib.suppress(OverflowError):
+        when = when.astimezone(UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def message_object(message: Message) -> Object:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from tertulia.cli.plain import plain
+
 
 class CommandFailed(Exception):
     """A command could not do its work; the text is the one line to print."""
 
 
 def because(error: BaseException) -> str:
-    """What went wrong and why, in one line: the errors of the client, of the system, and ours; no others' texts."""
+    """What went wrong and why, in one line: the errors of the client, of the system, and ours; no others' texts.
+
+    Words of a server among them are fit for a terminal.
+    """
     from tertulia.client.errors import ConversationsError
 
     texts: list[str] = []
@@ -19,6 +24,6 @@ def because(error: BaseException) -> str:
         if not text and isinstance(cause, TimeoutError):
             text = "no answer in time"
         if text and text not in texts:
-            texts.append(" ".join(text.split()))
+            texts.append(plain(" ".join(text.split())))
         cause = cause.__cause__
     return ": ".join(texts) or type(error).__name__

@@ -6,13 +6,12 @@ import argparse
 import asyncio
 import contextlib
 import difflib
-import logging
 import signal
 import sys
 from collections import deque
 from datetime import UTC, datetime
 
-from tertulia.cli import event_lines, pipes
+from tertulia.cli import complaints, event_lines, pipes
 from tertulia.cli.event_lines import HISTORY, READY, Object
 from tertulia.cli.failure import CommandFailed, because
 from tertulia.cli.login import Login, login, named
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(event_lines.TYPES))}"
             raise CommandFailed(f"--types: no events of type {name}; {hint}")
     chosen = login(options)
-    logging.basicConfig(level=logging.ERROR, format="tertulia: %(message)s")
+    complaints.to_stderr()
     return asyncio.run(_listen(chosen, options))
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
+import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -117,8 +119,10 @@ def _asking(command: str, quiet: bool) -> TokenProvider:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL if quiet else None,
             limit=_LONGEST_TOKEN,
+            start_new_session=True,
         )
         assert process.stdout is not None
+        code: int | None = None
         try:
             async with asyncio.timeout(TOKEN_COMMAND_S):
                 printed = await process.stdout.read(_LONGEST_TOKEN)
@@ -128,9 +132,12 @@ def _asking(command: str, quiet: bool) -> TokenProvider:
         except TimeoutError:
             raise TokenCommandFailed(f"the token command gave no token in {TOKEN_COMMAND_S:g} s") from None
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            if code is None:
+                _end(process)
+                # Who has left the session may keep the pipe open; nobody waits for him.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await process.wait()
         if code != 0:
             raise TokenCommandFailed(f"the token command ended with exit code {code}")
         lines = printed.decode(errors="replace").split()
@@ -139,6 +146,15 @@ def _asking(command: str, quiet: bool) -> TokenProvider:
         return lines[0]
 
     return ask
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """The command, and all that it has started: a shell waits for the whole of a pipeline."""
+    with contextlib.suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 async def named(client: ConversationsClient, name: str) -> Conversation:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tertulia import __version__
 from tertulia.cli import variables
 from tertulia.cli.failure import CommandFailed
+from tertulia.cli.plain import plain_lines
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, or a reader that has left is noticed when nobody can catch it any more
         return code
     except CommandFailed as error:
-        print(f"tertulia: {error}", file=sys.stderr)
+        print("tertulia:", "\n".join(plain_lines(str(error))), file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import AsyncIterator
 
 import msgspec
 
-from tertulia.cli import event_lines, pipes
+from tertulia.cli import complaints, event_lines, pipes
 from tertulia.cli.failure import CommandFailed, because
 from tertulia.cli.login import Login, login, named
 from tertulia.client import ClientConfig, ConversationsClient
@@ -27,11 +26,18 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed("--stdin sends lines: give no text and no --file with it")
     if not (options.stdin or options.text or options.file):
         raise CommandFailed("send what? Give a text, --file PATH, or --stdin")
+    for name, text in (
+        ("CONVERSATION", options.conversation),
+        ("TEXT", options.text),
+        ("--attributes", options.attributes),
+    ):
+        if text is not None and not _is_text(text):
+            raise CommandFailed(f"{name}: not in UTF-8")
     attributes = _attributes(options.attributes)
     for path in options.file:
         if not path.is_file():
             raise CommandFailed(f"--file {path}: no such file")
-    logging.basicConfig(level=logging.ERROR, format="tertulia: %(message)s")
+    complaints.to_stderr()
     return asyncio.run(_send(login(options), options, attributes))
 
 
@@ -70,3 +76,14 @@ def _attributes(text: str | None) -> object:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise CommandFailed(f"--attributes: no JSON: {error}") from None
+    except RecursionError:
+        raise CommandFailed("--attributes: nested too deeply") from None
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it has only characters, and no bytes that stand for none."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,16 +3,21 @@
 A message goes out under a mutation id, and what is about to happen is written down before it does. If the answer is
 lost (the connection went, the process died) the message is sent again under the same id: the server knows it by that,
 and answers what it answered before. It remembers for some minutes only, counted here from the first time the message
-went out. Later than that, we look whether the message is there: one of ours, with the same content, behind everything
-that was there before, and of the time in which it was under way. Only if it is not does it go out under a new id.
+went out. Later than that, and when it is not certain how long that is ago (after a restart, or when the clock was
+set), we look first whether the message is there: one of ours, with the same content, behind everything that was there
+before. Only if it is not does it go out again, still under its id: should it get there meanwhile, the server knows it.
+
+The device's clock decides nothing. What was there before is told by the index; which time a message is of is asked only
+where the server's clock was heard in this run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+import os
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -22,6 +27,7 @@ import msgspec
 from tertulia.wire.requests import Reply, phrase
 
 from .calls import JSON, MUTATION_ID
+from .clocks import Clocks, Moment, ServerTime
 from .connection import ClientRequest
 from .errors import (
     ApiError,
@@ -38,9 +44,9 @@ from .errors import (
     TransportError,
     api_error,
 )
-from .media import FileToSend
+from .files import FileToSend, Progress
 from .pending import PendingMessage, PendingState, Record
-from .recognition import is_after, is_before, is_same
+from .recognition import is_after, is_same, seconds_of
 from .store import OutboxStore
 
 if TYPE_CHECKING:
@@ -59,6 +65,8 @@ LOOKED_THROUGH: Final = 10_000
 LONGEST_THROTTLE_S: Final = 300.0
 LONGEST_WRITE_S: Final = 5.0
 """Between looking at the clock and sending."""
+ON_THE_WAY_S: Final = 5.0
+"""A request may get there so much later than we wait for its answer."""
 _PASSING: Final = frozenset({401, 408, 425})
 """Refusals that are not about the message."""
 _FLOOR: Final = "outbox.newest."
@@ -124,7 +132,7 @@ class Places(Protocol):
         """An index that was taken already: -1 when there was no message; None when nothing is known."""
         ...
 
-    def messages(self, sid: str, after: int | None) -> AsyncIterator[Message]:
+    def messages(self, sid: str, after: int | None) -> AsyncGenerator[Message, None]:
         """What is behind this index, oldest first; all, newest first, when that is None. Raises what a read raises."""
         ...
 
@@ -162,7 +170,7 @@ class Attempts:
         store: OutboxStore | None,
         *,
         command_timeout: float,
-        clock: Callable[[], float],
+        clocks: Clocks,
         settle_s: float,
     ) -> None:
         self._calls = calls
@@ -170,9 +178,9 @@ class Attempts:
         self._uploads = uploads
         self._store = store
         self._command_timeout = command_timeout
-        self._clock = clock
+        self._clocks = clocks
+        self._server_time = ServerTime(clocks)
         self._settle_s = settle_s
-        self._ahead_s = 0.0
         self._newest: dict[str, int] = {}
         """The newest messages that came from here, by conversation."""
 
@@ -180,15 +188,14 @@ class Attempts:
         """Send it, or find that it was sent. Raises ``StoreError`` when what is tried cannot be written down."""
         record = message._record
         try:
-            if record.is_open and not self._is_remembered(record):
-                settled = (record.last_at or 0) + self._settle_s - self._clock()
-                if settled > 0:
-                    # The server may still be at it; what it does now would be seen too late.
-                    return Later(min(settled, self._settle_s))
+            if record.is_open and not self._is_remembered(message):
+                unsettled_s = self._unsettled_s(message)
+                if unsettled_s > 0:
+                    return Later(unsettled_s)
                 found = await self._look(record)
                 if found is not None:
                     return found
-                self._begin_anew(record)
+                message._first = None
             record.attempts += 1
             for _ in range(MAX_UPLOADS):
                 await self._upload(message)
@@ -207,7 +214,9 @@ class Attempts:
             return Offline()
         except TokenError:
             return self._unanswered(record)
-        except StoreError:
+        except StoreError as error:
+            if record.attempts >= MAX_ATTEMPTS:
+                return Refused(error)
             raise
         except ConversationsError as error:
             return Refused(error)
@@ -220,37 +229,40 @@ class Attempts:
     async def _post(self, message: PendingMessage) -> Outcome | None:
         """Send it; None when its files must be uploaded again."""
         record = message._record
-        was_open = record.is_open
-        asked_at = self._clock()
-        if record.first_at is None:
-            record.first_at = asked_at
-            record.ahead_s = self._ahead_s
-            record.floor = self._floor(record.conversation_sid)
-        record.last_at = asked_at
+        was_open, first = record.is_open, message._first
+        # What is above it may be this message, once it is open.
+        floor = None if was_open else await self._floor(record.conversation_sid)
+        asked, server_now = self._clocks.now(), self._server_time.now()
+        if not was_open:
+            record.floor, record.since, record.others = floor, server_now, ()
+        # The connection may be given up after its time-out, and the request still get there.
+        record.until = None if server_now is None else server_now + 2 * self._command_timeout
         record.state = PendingState.SENDING
+        message._first = first or asked
         if self._store is not None:
             await self._store.change(message._row())
-            if not 0 <= self._clock() - asked_at < LONGEST_WRITE_S:
+            passed = self._clocks.exactly(asked)
+            if passed is None or passed >= LONGEST_WRITE_S:
                 # The device slept meanwhile, and what was written down is not true any more.
-                record.first_at = record.first_at if was_open else None
+                message._first = first
                 return Later(0)
         try:
             reply = await self._calls.send(self._request(record))
         except (ConnectionLostError, CommandTimeoutError):
-            record.is_open, record.last_at = True, self._clock()
+            self._leave_open(message)
             return self._unanswered(record)
         except NotConnectedError:
             record.state = PendingState.SENDING if was_open else PendingState.PENDING
             raise
         except BaseException:
             # Whatever it was, it may have gone out.
-            record.is_open = True
+            self._leave_open(message)
             raise
         if 200 <= reply.status < 300:
-            return await self._accepted(record, reply, None if was_open else asked_at)
+            return await self._accepted(record, reply, None if was_open else asked)
         error = _error_of(reply)
         if error.status >= 500:
-            record.is_open, record.last_at = True, self._clock()
+            self._leave_open(message)
             return self._answered(record, error)
         if error.code == _FILE_UNKNOWN and record.media_sids:
             record.is_open = False
@@ -274,7 +286,11 @@ class Attempts:
             content_type=JSON,
         )
 
-    async def _accepted(self, record: Record, reply: Reply, asked_at: float | None) -> Outcome:
+    def _leave_open(self, message: PendingMessage) -> None:
+        """It may have arrived, or may do so yet."""
+        message._record.is_open, message._last = True, self._clocks.now()
+
+    async def _accepted(self, record: Record, reply: Reply, asked: Moment | None) -> Outcome:
         record.is_open = True  # until we know where it is
         try:
             if reply.status == 202:
@@ -285,10 +301,11 @@ class Attempts:
             return await self._look(record) or Refused(
                 OutboxError("the server took the message, and did not say where")
             )
-        if asked_at is not None and answer.date_created is not None:
+        if asked is not None and answer.date_created is not None:
             with contextlib.suppress(ValueError):
-                created = datetime.fromisoformat(answer.date_created).timestamp()
-                self._ahead_s = created - (asked_at + self._clock()) / 2
+                created = seconds_of(datetime.fromisoformat(answer.date_created))
+                if created is not None:
+                    self._server_time.heard(created, asked)
         return Arrived(answer.index, answer.sid)
 
     async def _upload(self, message: PendingMessage) -> None:
@@ -307,7 +324,9 @@ class Attempts:
         told = message._progress or [None] * len(message._record.files)
         for file, progress in zip(message._record.files, told, strict=True):
             content: bytes | Path
-            if file.path is not None:
+            if file.path_bytes is not None:
+                content = Path(os.fsdecode(file.path_bytes))
+            elif file.path is not None:
                 content = Path(file.path)
             else:
                 if message._files is not None or self._store is None:
@@ -315,7 +334,7 @@ class Attempts:
                 else:
                     content = await self._store.file(message.id, number)
                 number += 1
-            files.append(FileToSend(content, file.content_type, file.filename, progress))
+            files.append(FileToSend(content, file.content_type, file.filename, _harmless(progress)))
         return files
 
     # --- what was there before
@@ -325,27 +344,47 @@ class Attempts:
         self._newest[conversation_sid] = max(index, self._newest.get(conversation_sid, -1))
         return _FLOOR + conversation_sid, str(self._newest[conversation_sid]).encode()
 
-    def _floor(self, conversation_sid: str) -> int | None:
-        """An index above which a message will be that goes out now; None when nothing is known of that."""
+    async def _floor(self, conversation_sid: str) -> int:
+        """An index above which a message will be that goes out now; where nothing is known of that, it is asked for."""
         if conversation_sid not in self._newest and self._store is not None:
             told = self._store.recall(_FLOOR + conversation_sid)
             if told is not None and told.isdigit():
                 self._newest[conversation_sid] = int(told)
         known = (self._places.newest_index(conversation_sid), self._newest.get(conversation_sid))
-        return max((index for index in known if index is not None), default=None)
+        floor = max((index for index in known if index is not None), default=None)
+        if floor is not None:
+            return floor
+        try:
+            async with (
+                asyncio.timeout(self._command_timeout),
+                contextlib.aclosing(self._places.messages(conversation_sid, None)) as messages,
+            ):
+                async for message in messages:
+                    return message.index
+        except TimeoutError as error:
+            raise CommandTimeoutError("it is not known in time what was there before") from error
+        return -1
 
     # --- after an attempt
 
-    def _is_remembered(self, record: Record) -> bool:
-        """Whether the server still knows the message by its mutation id, should it have it."""
-        if record.first_at is None:
-            return False
-        # A request may take its whole time to get there. A clock that was set back proves nothing.
-        age = self._clock() - record.first_at
-        return 0 <= age < self._calls.replays_mutations_s - self._command_timeout - 5
+    def _is_remembered(self, message: PendingMessage) -> bool:
+        """Whether the server still knows the message by its mutation id, should it have it: certainly."""
+        passed = None if message._first is None else self._clocks.exactly(message._first)
+        # A request may take its whole time to get there.
+        known_s = self._calls.replays_mutations_s - self._command_timeout - ON_THE_WAY_S
+        return passed is not None and passed < known_s
 
-    def _begin_anew(self, record: Record) -> None:
-        record.mutation_id, record.first_at, record.is_open = str(uuid.uuid4()), None, False
+    def _unsettled_s(self, message: PendingMessage) -> float:
+        """How long to wait with looking: what the server is still at would be seen too late.
+
+        Not at all where it would be known by its mutation id.
+        """
+        if self._calls.replays_mutations_s > self._command_timeout + ON_THE_WAY_S:
+            return 0
+        if message._last is None:
+            # It was sent before this process began.
+            message._last = self._clocks.now()
+        return max(0, self._settle_s - self._clocks.at_least(message._last))
 
     def _unanswered(self, record: Record, error: ConversationsError | None = None) -> Outcome:
         if record.attempts >= MAX_ATTEMPTS:
@@ -366,19 +405,35 @@ class Attempts:
     # --- looking
 
     async def _look(self, record: Record) -> Arrived | None:
-        """The message, if it is in the conversation."""
-        until = (record.last_at or 0) + self._command_timeout
+        """The message, if it is in the conversation. If it is not, none that was looked at is ever it."""
+        floor = -1 if record.floor is None else record.floor
         looked_at = 0
-        async for message in self._places.messages(record.conversation_sid, record.floor):
-            looked_at += 1
-            if looked_at > LOOKED_THROUGH:
-                raise OutboxError(f"it is not among {LOOKED_THROUGH} messages, and may have arrived all the same")
-            if is_same(message, record, self._places.identity, until):
-                return Arrived(message.index, message.sid)
-            # Oldest first, it cannot come any more; newest first, neither.
-            if is_before(message, record) if record.floor is None else is_after(message, record, until):
-                return None
+        async with contextlib.aclosing(self._places.messages(record.conversation_sid, floor)) as messages:
+            async for message in messages:
+                looked_at += 1
+                if looked_at > LOOKED_THROUGH:
+                    raise OutboxError(f"it is not among {LOOKED_THROUGH} messages, and may have arrived all the same")
+                if is_same(message, record, self._places.identity):
+                    return Arrived(message.index, message.sid)
+                if is_after(message, record):
+                    break
+                floor = max(floor, message.index)
+        record.floor = floor
         return None
+
+
+def _harmless(progress: Progress | None) -> Progress | None:
+    """What the application does with what it is told is no reason not to send a message."""
+    if progress is None:
+        return None
+
+    def tell(sent: int, size: int | None) -> None:
+        try:
+            progress(sent, size)
+        except Exception as error:  # the application's own
+            log.error("outbox.progress_failed", exc_info=error)
+
+    return tell
 
 
 def _error_of(reply: Reply) -> ApiError:

@@ -8,24 +8,27 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
 from tertulia.wire.requests import Reply, phrase
 
+from .attributes import json_of
 from .config import ClientConfig
 from .connection import ClientRequest, Connection
+from .decoding import decoded
 from .errors import (
     CommandTimeoutError,
     ConnectionLostError,
+    InvalidArgumentError,
     NotConnectedError,
     ServerError,
     ThrottledError,
     TransportError,
     api_error,
 )
-from .urls import base_url
+from .recent import Question, RecentAnswers
+from .urls import base_url, is_text
 
 T = TypeVar("T")
 
@@ -37,8 +40,8 @@ UNDECIDED: Final = frozenset((502, 503, 504))
 PASSING: Final = UNDECIDED | {429}
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 8.0
-CACHED: Final = 1000
-"""How many answers are remembered at most."""
+LONGEST_RETRY_S: Final = 86_400.0
+"""However long a server wants to be left alone."""
 
 
 class Calls:
@@ -58,24 +61,24 @@ class Calls:
         self._base_url = base_url(config.server_url)
         self._timeout = config.command_timeout
         self._clock = clock
-        self._answers: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[float, bytes]] = {}
-        self._asking: dict[tuple[str, tuple[tuple[str, str], ...]], asyncio.Task[bytes]] = {}
+        self._answers = RecentAnswers(clock)
+        self._asking: dict[Question, asyncio.Task[bytes]] = {}
 
     async def get(self, url: str, kind: type[T], params: Mapping[str, str] | None = None, *, max_age: float = 0) -> T:
         """What is there.
 
         With ``max_age`` an answer of so many seconds ago will do, and who asks meanwhile shares one.
         """
-        request = ClientRequest(method="GET", url=self._absolute(url), params=params or {}, content_type=JSON)
+        request = ClientRequest(method="GET", url=self._absolute(url), params=_texts(params or {}), content_type=JSON)
         if max_age <= 0:
             return _decoded(await self._read(request), kind)
         key = (request.url, tuple(sorted(request.params.items())))
-        told = self._answers.get(key)
-        if told is not None and self._clock() - told[0] < max_age:
-            return _decoded(told[1], kind)
+        told = self._answers.recall(key, max_age)
+        if told is not None:
+            return _decoded(told, kind)
         task = self._asking.get(key)
         if task is None:
-            task = self._asking[key] = asyncio.get_running_loop().create_task(self._ask(key, request))
+            task = self._asking[key] = asyncio.get_running_loop().create_task(self._ask(key, request, max_age))
             task.add_done_callback(_seen)
         return _decoded(await asyncio.shield(task), kind)
 
@@ -99,13 +102,10 @@ class Calls:
         """A request as it is, and its answer whatever it is."""
         return await self._connection.request(request, self._timeout)
 
-    async def _ask(self, key: tuple[str, tuple[tuple[str, str], ...]], request: ClientRequest) -> bytes:
+    async def _ask(self, key: Question, request: ClientRequest, max_age: float) -> bytes:
         try:
             body = await self._read(request)
-            self._answers.pop(key, None)
-            self._answers[key] = (self._clock(), body)
-            if len(self._answers) > CACHED:
-                del self._answers[next(iter(self._answers))]
+            self._answers.keep(key, body, max_age)
             return body
         finally:
             del self._asking[key]
@@ -133,7 +133,7 @@ class Calls:
             method=method,
             url=self._absolute(url),
             headers={MUTATION_ID: mutation_id or str(uuid.uuid4())},
-            body=msgspec.json.encode(body),
+            body=json_of(body, "the command"),
             content_type=JSON,
         )
         # With an id of his own the caller repeats by himself, if he wants to.
@@ -174,7 +174,7 @@ class Calls:
     async def _result(self, reply: Reply) -> Reply:
         """What a change came to that is done elsewhere (client-commands 2)."""
         try:
-            where = msgspec.json.decode(reply.body, type=_Elsewhere).resource_url
+            where = decoded(reply.body, _Elsewhere).resource_url
         except ValueError:
             return reply
         request = ClientRequest(method="GET", url=self._absolute(where), content_type=JSON)
@@ -191,16 +191,19 @@ class _Elsewhere(msgspec.Struct):
     resource_url: str
 
 
-def segment(text: str) -> str:
-    """A text as one part of a path."""
-    return quote(text, safe="")
+def _texts(params: Mapping[str, str]) -> Mapping[str, str]:
+    """The same. Raises ``InvalidArgumentError`` for what is no text."""
+    for text in params.values():
+        if not is_text(text):
+            raise InvalidArgumentError("a text has a surrogate in it")
+    return params
 
 
 def _checked(reply: Reply) -> Reply:
     if 200 <= reply.status < 300:
         return reply
     try:
-        body: Any = msgspec.json.decode(reply.body) if reply.body else None
+        body: Any = decoded(reply.body, object) if reply.body else None
     except ValueError:
         body = None
     error = api_error(reply.status, body, phrase(reply.status))
@@ -218,8 +221,8 @@ def _or_raise(undecided: TransportError | Reply) -> Reply:
 def _retry_after(reply: Reply) -> float | None:
     for name, value in reply.headers:
         # Not a date: nobody's clock is that good.
-        if name.lower() == "retry-after" and value.replace(".", "", 1).isdigit():
-            return float(value)
+        if name.lower() == "retry-after" and value.isascii() and value.replace(".", "", 1).isdigit():
+            return min(float(value), LONGEST_RETRY_S)
     return None
 
 
@@ -231,7 +234,7 @@ def _pause(reply: Reply, pauses: Iterator[float]) -> float:
 
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoded(body, kind)
     except msgspec.DecodeError as error:
         # Says which member is wrong, not its value.
         raise ServerError(502, None, f"the server's answer cannot be read: {error}") from None

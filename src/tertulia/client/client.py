@@ -115,7 +115,10 @@ class ConversationsClient(Emitter):
             async with asyncio.timeout(self.config.start_timeout):
                 await self._life.begin()
         except (ConversationsError, TimeoutError) as error:
-            failure = error if isinstance(error, InitializationError) else InitializationError("the start failed")
+            why = self._life.last_problem or "no answer in time"
+            failure = (
+                error if isinstance(error, InitializationError) else InitializationError(f"the start failed: {why}")
+            )
             if failure is not error:
                 failure.__cause__ = error
             if self._state is not ClientState.SHUT_DOWN:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from .decoding import decoded
 from .errors import MediaError
+from .moments import moment
+from .paging import Trail
 from .receipts import PageMeta
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 KEPT_S: Final = 5.0
 RICH: Final = "application/x-vnd.com.twilio.rich."
 MAX_CONTENT: Final = 1_048_576
+MOST_PAGES: Final = 100
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,16 +133,17 @@ class Templates:
         self._session = session
 
     async def all(self) -> Sequence[ContentTemplate]:
-        """All of them; what was fetched in the last five seconds is given again."""
+        """All of them, up to 10 000; what was fetched in the last five seconds is given again."""
         url = f"{self._session.base_url}/Client/v2/ContentTemplates"
         found: list[ContentTemplate] = []
         params = {"PageSize": "100"}
+        trail = Trail(MOST_PAGES)
         while True:
             page = await self._session.calls.get(url, _Page, params, max_age=KEPT_S)
             found += [_template(told) for told in page.templates]
-            if not page.meta.next_token or page.meta.next_token == params.get("PageToken"):
+            if not trail.leads_on(page.meta.next_token):
                 return found
-            params = {"PageSize": "100", "PageToken": page.meta.next_token}
+            params = {"PageSize": "100", "PageToken": page.meta.next_token or ""}
 
 
 async def rich_content(bodies: Sequence[Media], service: MediaService) -> ContentData | None:
@@ -148,8 +153,8 @@ async def rich_content(bodies: Sequence[Media], service: MediaService) -> Conten
             kind = body.content_type.removeprefix(RICH).replace(".", "/", 1)
             told = await service.fetch(await body.temporary_url(), MAX_CONTENT)
             try:
-                return parse_content(kind, msgspec.json.decode(told)["data"])
-            except (ValueError, TypeError, KeyError):
+                return parse_content(kind, decoded(told, dict[str, Any])["data"])
+            except (ValueError, KeyError):
                 raise MediaError("the rich content cannot be read") from None
     return None
 
@@ -171,7 +176,7 @@ def parse_content(kind: str, data: Any) -> ContentData:
             ]
     try:
         return msgspec.convert(told, shape, strict=False)
-    except msgspec.ValidationError:
+    except (ValueError, OverflowError, RecursionError):
         return Other(raw_data=data)
 
 
@@ -195,7 +200,7 @@ def _template(told: _Template) -> ContentTemplate:
     variables: Any = told.variables
     if isinstance(variables, str):
         try:
-            variables = msgspec.json.decode(variables)
+            variables = decoded(variables.encode(), object)
         except ValueError:
             variables = {}
     return ContentTemplate(
@@ -206,6 +211,6 @@ def _template(told: _Template) -> ContentTemplate:
             for name, value in (variables.items() if isinstance(variables, dict) else ())
         ),
         variants={kind: parse_content(kind, data) for kind, data in told.variants.items()},
-        date_created=told.date_created,
-        date_updated=told.date_updated,
+        date_created=moment(told.date_created),
+        date_updated=moment(told.date_updated),
     )

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, overload
 
-from .errors import ClientShutDownError, EventOverflowError
+from .errors import ClientShutDownError, EventOverflowError, InvalidArgumentError
 from .events import Event, HandlerFailed
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Emitter:
         """
         if handler is None:
             return lambda handler: self.on(event_type, handler, replay=replay)
+        _require_events(event_type)
         listener = _HandlerListener(self, event_type, handler)
         self._attach(listener)
         last = self._last_of(event_type) if replay else None
@@ -88,6 +89,7 @@ class Emitter:
         At most ``max_queue`` events (the configuration's ``max_event_queue``) wait for a slow reader; one more, and
         reading raises ``EventOverflowError``. The stream ends when the client is shut down.
         """
+        _require_events(*event_types)
         return EventStream(self, event_types, replay_last, max_queue or self._hub().max_event_queue)
 
     async def wait_for(
@@ -136,6 +138,12 @@ class Emitter:
         for listener in self._heard or ():
             listener.end()
         self._heard = self._last = None
+
+
+def _require_events(*event_types: object) -> None:
+    for each in event_types:
+        if not (isinstance(each, type) and issubclass(each, Event)):
+            raise InvalidArgumentError(f"{each!r:.60} is no event: give a class, as in on(MessageAdded, handler)")
 
 
 class _Listener:
@@ -235,9 +243,11 @@ class EventStream(_Listener, Generic[E]):
         self._news: asyncio.Future[None] | None = None
         self._overflowed = False
         self._is_over = False
+        self._is_attached = False
 
     async def __aenter__(self) -> EventStream[E]:
         self._emitter._attach(self)
+        self._is_attached = True
         if self._replay_last:
             for event_type in self._event_types:
                 last = self._emitter._last_of(event_type)
@@ -255,6 +265,8 @@ class EventStream(_Listener, Generic[E]):
         return self
 
     async def __anext__(self) -> E:
+        if not self._is_attached:
+            raise InvalidArgumentError("events are heard inside of a block: async with room.events(...) as stream")
         while not self._waiting:
             if self._overflowed:
                 raise EventOverflowError(f"more than {self._max_queue} events were waiting to be read")

@@ -40,10 +40,11 @@ class FileToSend(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str | None:
-        """What the file is called."""
-        if self.filename is not None:
-            return self.filename
-        return self.content.name if isinstance(self.content, Path) else None
+        """What the file is called. Where a name is no text, as that of a file may be, a sign stands in."""
+        name = self.filename
+        if name is None and isinstance(self.content, Path):
+            name = self.content.name
+        return None if name is None else name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @property
     def type(self) -> str:

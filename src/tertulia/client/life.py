@@ -68,6 +68,8 @@ class Life:
         """Whether the server has said who this is, in this run: what waits is sent in nobody else's name."""
         self._refreshes = False
         self._loading: asyncio.Task[None] | None = None
+        self.last_problem: str | None = None
+        """What keeps it from connecting, while something does."""
         self.tokens = TokenKeeper(config)
         self.connection = Connection(config, self.tokens.get, self)
         self.session = session = Session(config, Calls(self.connection, config), client)
@@ -140,10 +142,10 @@ class Life:
         store, whose = self._config.store, self._kept_of or self.tokens.identity
         if store is not None and whose is not None:
             try:
-                await store.open(self._config.server_url, whose)
+                await store.open(self._config.server_url, whose, owner=self)
                 await store.erase()
             finally:
-                await store.close()
+                await store.close(owner=self)
 
     async def end(self) -> None:
         """Nothing runs, and nothing is held, when this returns."""
@@ -162,7 +164,7 @@ class Life:
             session.users.end()
         finally:
             if self._config.store is not None:
-                await self._config.store.close()
+                await self._config.store.close(owner=self)
 
     # --- what the connection tells
 
@@ -170,6 +172,7 @@ class Life:
         self._client._emit(ConnectionStateChanged(state, previous))
 
     def connected(self) -> None:
+        self.last_problem = None
         self.tokens.confirm()
         self.session.following.connected()
         if not self._is_confirmed:
@@ -191,6 +194,9 @@ class Life:
             self.session.following.notified(message_type, payload)
 
     def problem(self, problem: ConnectionErrorOccurred) -> None:
+        if self.last_problem is None:
+            log.warning("client.not_connected: %s", problem.message)
+        self.last_problem = problem.message
         self._client._emit(problem)
 
     def token_about_to_expire(self) -> None:
@@ -284,6 +290,6 @@ class Life:
         store = self._config.store
         assert store is not None
         if self._kept_of is None or self._kept_of != identity:
-            self._kept_of = await store.open(self._config.server_url, identity)
+            self._kept_of = await store.open(self._config.server_url, identity, owner=self)
             self.session.following.store = store
         return self._kept_of is not None

@@ -9,6 +9,7 @@ import msgspec
 from tertulia.wire.frames import Header, Status
 from tertulia.wire.requests import Reply
 
+from .decoding import decoder
 from .errors import ConversationsError, TokenExpiredError, TokenRejectedError
 
 EXPIRED: Final = 20104
@@ -23,6 +24,9 @@ class _Policy(msgspec.Struct, frozen=True):
 
 class _Directed(msgspec.Struct):
     backoff_policy: _Policy = _Policy()
+
+
+_directed: Final = decoder(_Directed)
 
 
 def time_away(payload: bytes, random: float) -> float:
@@ -62,6 +66,6 @@ def token_error(status: Status) -> ConversationsError:
 
 def _policy(payload: bytes) -> _Policy:
     try:
-        return msgspec.json.decode(payload, type=_Directed).backoff_policy if payload else _Policy()
+        return _directed(payload).backoff_policy if payload else _Policy()
     except ValueError:
         return _Policy()

@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from .bodies import pieces_of, whole
 from .errors import (
     InvalidArgumentError,
     MediaError,
@@ -26,7 +27,7 @@ from .errors import (
     MediaUrlError,
     TokenError,
 )
-from .files import CHUNK, FileToSend, Progress, pieces
+from .files import FileToSend, Progress, pieces
 
 if TYPE_CHECKING:
     import httpx
@@ -59,7 +60,7 @@ class Media:
         self.filename = filename
         self.content_type = content_type
         self.size = size
-        """In bytes."""
+        """In bytes; 0 when that was not told."""
         self.category = category
         """``media``, or ``body`` and ``history`` of an e-mail."""
 
@@ -71,13 +72,14 @@ class Media:
         return await self._service.temporary_url(self.sid)
 
     def stream(self) -> AsyncIterator[bytes]:
-        """The file, piece by piece. Raises ``MediaUrlError``."""
-        return self._service.stream(self.sid)
+        """The file, piece by piece. Raises ``MediaUrlError``, at its end also for one of another size than was told."""
+        return self._service.stream(self)
 
     async def download(self, to: str | os.PathLike[str] | None = None) -> bytes:
         """The file as bytes, or written to a path, where it appears when it is whole (the bytes are then empty).
 
-        Raises ``MediaUrlError``, and ``MediaTooLargeError`` for bytes beyond 64 MiB.
+        Raises ``MediaUrlError``, also for a file of another size than was told, or of which hardly anything comes for
+        half a minute; ``MediaTooLargeError`` for bytes beyond 64 MiB.
         """
         return await self._service.download(self, to)
 
@@ -162,8 +164,10 @@ class MediaService:
                     contextlib.aclosing(content),
                     self._client().stream("POST", url, content=content, headers=headers) as answer,
                 ):
-                    body = await _bounded(answer, MAX_ANSWER)
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                    body = await whole(answer, MAX_ANSWER)
+            except MediaUrlError as error:
+                raise MediaUploadError(str(error)) from None
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
                 self._require_open()
                 raise MediaUploadError(f"the upload failed ({type(error).__name__})") from None
             if answer.status_code >= 400:
@@ -178,7 +182,7 @@ class MediaService:
 
     async def temporary_url(self, sid: str) -> str:
         """Raises ``MediaUrlError``."""
-        url = f"{self._session.configuration.links.media_service}/{sid}"
+        url = f"{self._session.configuration.links.media_service}/{quote(sid, safe='')}"
         return self._url_of(await self._read("GET", url, self._credentials(url)), sid)
 
     async def temporary_urls(self, sids: Sequence[str]) -> dict[str, str]:
@@ -207,11 +211,14 @@ class MediaService:
                 raise MediaUrlError(f"no URL for {sid} came")
         return found
 
-    async def stream(self, sid: str) -> AsyncIterator[bytes]:
+    async def stream(self, media: Media) -> AsyncIterator[bytes]:
         """Raises ``MediaUrlError``."""
-        url = await self.temporary_url(sid)
-        async with self._asked("GET", url, what=sid) as answer:
-            async for piece in answer.aiter_bytes(CHUNK):
+        url = await self.temporary_url(media.sid)
+        async with (
+            self._asked("GET", url, what=media.sid) as answer,
+            contextlib.aclosing(pieces_of(answer, media.size or None)) as pieces,
+        ):
+            async for piece in pieces:
                 yield piece
 
     async def download(self, media: Media, to: str | os.PathLike[str] | None) -> bytes:
@@ -219,16 +226,16 @@ class MediaService:
             if media.size > MAX_IN_MEMORY:
                 raise MediaTooLargeError(f"{media.size} bytes; give a path, or use stream()")
             content = bytearray()
-            async for piece in self.stream(media.sid):
+            async for piece in self.stream(media):
                 content += piece
                 if len(content) > MAX_IN_MEMORY:
                     raise MediaTooLargeError(f"more than {MAX_IN_MEMORY} bytes; give a path, or use stream()")
             return bytes(content)
         path = Path(to)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".download-")
         try:
             with os.fdopen(handle, "wb") as file:
-                async for piece in self.stream(media.sid):
+                async for piece in self.stream(media):
                     file.write(piece)
             os.replace(draft, path)
         except BaseException:
@@ -253,7 +260,7 @@ class MediaService:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, limit: int = MAX_ANSWER
     ) -> bytes:
         async with self._asked(method, url, headers, body) as answer:
-            return await _bounded(answer, limit)
+            return await whole(answer, limit)
 
     @contextlib.asynccontextmanager
     async def _asked(
@@ -286,7 +293,7 @@ class MediaService:
             try:
                 http = self._client()
                 answer = await http.send(http.build_request(method, url, headers=headers, content=body), stream=True)
-            except httpx.InvalidURL:
+            except (httpx.InvalidURL, UnicodeError):
                 raise MediaUrlError("the server gave a URL that is none") from None
             except httpx.HTTPError as error:
                 self._require_open()
@@ -296,7 +303,7 @@ class MediaService:
                 if answer.status_code == 200:
                     return answer
                 try:
-                    told = await _bounded(answer, MAX_ANSWER)
+                    told = await whole(answer, MAX_ANSWER)
                 finally:
                     await answer.aclose()
                 if answer.status_code not in PASSING or pause is None:
@@ -325,6 +332,8 @@ class MediaService:
         token = self._token()
         if token is None:
             raise TokenError("there is no token")
+        if not (token.isascii() and token.isprintable()):
+            raise TokenError("the token has characters that no token has")
         return {"X-Twilio-Token": token}
 
     def _client(self) -> httpx.AsyncClient:
@@ -332,24 +341,22 @@ class MediaService:
         if self._http is None:
             import httpx
 
-            # Files may take long; a server that says nothing for half a minute may not.
-            self._http = httpx.AsyncClient(
-                timeout=httpx.Timeout(30.0),
-                follow_redirects=False,
+            from .discreet import DiscreetTransport
+
+            transport = DiscreetTransport(
                 trust_env=False,
                 verify=self._session.config.ssl or True,
                 limits=httpx.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=AT_ONCE),
             )
+            # Files may take long; a server that says nothing for half a minute may not.
+            self._http = httpx.AsyncClient(
+                transport=transport,
+                timeout=httpx.Timeout(30.0),
+                headers={"Accept-Encoding": "identity"},
+                follow_redirects=False,
+                trust_env=False,
+            )
         return self._http
-
-
-async def _bounded(answer: httpx.Response, limit: int) -> bytes:
-    body = bytearray()
-    async for piece in answer.aiter_bytes():
-        body += piece
-        if len(body) > limit:
-            raise MediaUrlError(f"an answer of more than {limit} bytes")
-    return bytes(body)
 
 
 def _wanted_pause(answer: httpx.Response) -> float:

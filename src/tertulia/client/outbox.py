@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import time
 import uuid
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .attempts import Arrived, Attempts, Later, Offline, Places, Refused, Requests, Uploads
+from .clocks import Clocks, steady
 from .errors import (
     ClientShutDownError,
     ConversationsError,
@@ -32,7 +34,7 @@ from .errors import (
     StoreError,
 )
 from .events import Event, MessageFailed, MessagePending, MessageSent
-from .pending import PendingFile, PendingMessage, PendingState, Record, Refusal, decode
+from .pending import PendingFile, PendingMessage, PendingState, Record, Refusal, decode, encode
 from .store import OutboxStore
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ MAX_WAITING: Final = 1000
 MAX_BYTES: Final = 200 * 1024 * 1024
 """Of texts and files together."""
 LONGEST_REST_S: Final = 60.0
+LONGEST_KEEP_S: Final = 35.0
+"""For a store, at the end; it has a time-out of its own."""
 
 
 class Outbox:
@@ -65,12 +69,14 @@ class Outbox:
         *,
         command_timeout: float = 30,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady,
         settle_s: float = 10,
         rest_s: float = 1,
     ) -> None:
         self._places = places
+        clocks = Clocks(clock, steady)
         self._attempts = Attempts(
-            calls, places, uploads, store, command_timeout=command_timeout, clock=clock, settle_s=settle_s
+            calls, places, uploads, store, command_timeout=command_timeout, clocks=clocks, settle_s=settle_s
         )
         self._store = store
         self._emit = emit
@@ -82,6 +88,7 @@ class Outbox:
         self._busy: set[str] = set()
         self._resting: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._keeping: set[asyncio.Task[Any]] = set()
         self._bytes = 0
         self._place = 0
         self._is_connected = False
@@ -98,8 +105,8 @@ class Outbox:
     async def put(self, conversation_sid: str, draft: MessageDraft) -> PendingMessage:
         """Takes a message. When this returns it is in the store, if there is one, and ``MessagePending`` was told.
 
-        Who is cancelled meanwhile has written it all the same. Raises ``OutboxFullError`` when too much waits,
-        ``StoreError`` when it cannot be kept, ``ClientShutDownError``.
+        Who is cancelled meanwhile has written it all the same. Raises ``InvalidArgumentError`` for what is no message,
+        ``OutboxFullError`` when too much waits, ``StoreError`` when it cannot be kept, ``ClientShutDownError``.
         """
         if self._is_closed:
             raise ClientShutDownError
@@ -107,7 +114,7 @@ class Outbox:
             raise OutboxFullError(f"{MAX_WAITING} messages are waiting already")
         files, contents = _files_of(draft)
         id = str(uuid.uuid4())
-        record = Record(
+        record = _written(
             conversation_sid=conversation_sid,
             created_at=self._clock(),
             mutation_id=id,
@@ -120,15 +127,15 @@ class Outbox:
             content_variables=None if draft.content_variables is None else dict(draft.content_variables),
             files=files,
         )
-        self._place += 1
-        message = PendingMessage(self, id, self._place, record, contents)
-        message._progress = tuple(file.progress for file in draft.media)
         size = _size(record)
         if self._bytes + size > MAX_BYTES:
             raise OutboxFullError(f"more than {MAX_BYTES} bytes would be waiting")
+        self._place += 1
+        message = PendingMessage(self, id, self._place, record, contents)
+        message._progress = tuple(file.progress for file in draft.media)
         self._take(message, size)
         # In the lane before it is on the disk: the order is that of the calls.
-        await asyncio.shield(self._run(self._keep(message, contents)))
+        await asyncio.shield(self._run(self._keep(message, contents), self._keeping))
         return message
 
     def pending(self, conversation_sid: str | None = None) -> Sequence[PendingMessage]:
@@ -148,7 +155,7 @@ class Outbox:
         record.state = PendingState.SENDING if record.is_open else PendingState.PENDING
         record.attempts, record.refusal = 0, None
         if not record.is_open:
-            record.mutation_id, record.first_at = str(uuid.uuid4()), None
+            record.mutation_id, message._first = str(uuid.uuid4()), None
         self._place += 1
         place, message.place = message.place, self._place
         error, message._error, message._is_over = message._error, None, False
@@ -175,6 +182,9 @@ class Outbox:
                 self._lanes.setdefault(message.conversation_sid, deque()).insert(index, message)
             raise
         self._let_go(message)
+        if index == 0 and (timer := self._resting.pop(message.conversation_sid, None)) is not None:
+            # It was for its sake that the lane rested.
+            timer.cancel()
         message._record.state = PendingState.FAILED
         message._settle(OutboxError("the message was dropped"))
         self._pump()
@@ -186,7 +196,7 @@ class Outbox:
         for row in self._store.rows() if self._store is not None else ():
             try:
                 record = decode(row.content)
-            except msgspec.DecodeError:
+            except (msgspec.MsgspecError, ValueError, RecursionError):
                 log.warning("outbox.not_readable", extra={"id": row.id})
                 continue
             # Whoever wrote this died before he knew.
@@ -206,7 +216,10 @@ class Outbox:
         self._is_connected = False
 
     async def close(self) -> None:
-        """Nothing is sent any more; what waits stays in the store. Who waits gets ``ClientShutDownError``."""
+        """Nothing is sent any more; what waits stays in the store. Who waits gets ``ClientShutDownError``.
+
+        What is just being taken is taken: nobody is left in doubt about it.
+        """
         self._is_closed = True
         self._is_connected = False
         for timer in self._resting.values():
@@ -215,6 +228,11 @@ class Outbox:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
+        if self._keeping:
+            _, tasks_left = await asyncio.wait(self._keeping, timeout=LONGEST_KEEP_S)
+            for task in tasks_left:
+                task.cancel()
+            tasks += tasks_left
         await asyncio.gather(*tasks, return_exceptions=True)
         for message in self._all.values():
             if not message._is_over:
@@ -247,7 +265,8 @@ class Outbox:
         if self._store is not None:
             try:
                 await self._store.add(message._row(), contents)
-            except StoreError:
+            except BaseException:
+                # Whatever the store raised: it must not stand in the way of those behind it.
                 self._let_go(message)
                 self._pump()
                 raise
@@ -272,7 +291,7 @@ class Outbox:
         try:
             rest = await self._send(message)
         except Exception as error:  # the task's edge: the lane must not end with it
-            log.error("outbox.attempt_failed", exc_info=error, extra={"id": message.id})
+            log.error("outbox.work_failed", exc_info=error, extra={"id": message.id})
             rest = LONGEST_REST_S
         finally:
             self._busy.discard(sid)
@@ -295,6 +314,9 @@ class Outbox:
             # What cannot be written down before it goes out could go out twice.
             log.warning("outbox.not_kept", extra={"id": message.id, "why": str(error)})
             return LONGEST_REST_S
+        except Exception as error:  # a message that breaks things must not keep those behind it waiting
+            log.error("outbox.attempt_failed", exc_info=error, extra={"id": message.id})
+            outcome = Refused(OutboxError(f"the message cannot be sent ({type(error).__name__})"))
         match outcome:
             case Arrived():
                 await self._arrived(message, outcome)
@@ -320,11 +342,21 @@ class Outbox:
             except StoreError as error:
                 # Found again at the next start, it is recognised as sent.
                 log.warning("outbox.not_removed", extra={"id": message.id, "why": str(error)})
+        await self._tell_open(message.conversation_sid, arrived.index)
         message._record.state = PendingState.SENT
         found = await self._visible(message.conversation_sid, arrived.index)
         message._message = found
         message._settle()
         self._emit(message.conversation_sid, MessageSent(message, found))
+
+    async def _tell_open(self, conversation_sid: str, index: int) -> None:
+        """Those that have failed and may be there all the same are not to be taken for this one, should it look so."""
+        for other in tuple(self._all.values()):
+            record = other._record
+            if record.conversation_sid == conversation_sid and record.is_open and other.state is PendingState.FAILED:
+                record.others = (*record.others, index)
+                with contextlib.suppress(StoreError):
+                    await self._change(other)
 
     async def _visible(self, conversation_sid: str, index: int) -> Message | None:
         """The real message; the lane waits for it, so that what is told comes in order."""
@@ -368,10 +400,11 @@ class Outbox:
         lane = self._lanes.get(message.conversation_sid)
         return bool(lane) and lane is not None and lane[0] is message
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[Any]] | None = None) -> asyncio.Task[None]:
+        tasks = self._tasks if among is None else among
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         return task
 
 
@@ -384,11 +417,38 @@ def _files_of(draft: MessageDraft) -> tuple[tuple[PendingFile, ...], list[bytes]
             content_type=file.type,
             filename=file.name,
             size=file.size() or 0,
-            path=str(file.content.absolute()) if isinstance(file.content, Path) else None,
+            **_path_of(file.content.absolute() if isinstance(file.content, Path) else None),
         )
         for file in draft.media
     )
     return files, [file.content for file in draft.media if isinstance(file.content, bytes)]
+
+
+def _path_of(path: Path | None) -> dict[str, Any]:
+    """Where a file is, in words; and as the disk has it, where words do not say that."""
+    if path is None:
+        return {}
+    name = os.fsencode(path)
+    told = name.decode("utf-8", "replace")
+    return {"path": told} if told == str(path) else {"path": told, "path_bytes": name}
+
+
+def _written(**what: Any) -> Record:
+    """A record as JSON has it, which neither the application nor the store can change any more.
+
+    Raises ``InvalidArgumentError`` for what cannot be kept or sent: such a message would stand in the way of others.
+    """
+    given = Record(**what)
+    try:
+        record = decode(encode(given))
+        msgspec.json.encode(record.draft().body_of(()))
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        why = error.reason if isinstance(error, UnicodeEncodeError) else error
+        raise InvalidArgumentError(f"the message cannot be written as JSON: {why}") from None
+    # Attributes may come out otherwise than they went in (a tuple as a list); a text may not.
+    if msgspec.structs.replace(record, attributes=None) != msgspec.structs.replace(given, attributes=None):
+        raise InvalidArgumentError("a text of the message is no text")
+    return record
 
 
 def _size(record: Record) -> int:

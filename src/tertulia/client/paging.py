@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Generic, TypeVar, overload
+from typing import Final, Generic, TypeVar, overload
 
 from .errors import ConversationsError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+MOST_PAGES: Final = 10_000
 
 
 class NoSuchPageError(ConversationsError, LookupError):
@@ -72,3 +77,24 @@ class Page(Sequence[T], Generic[T]):
             if not page.has_next:
                 return
             page = await page.next()
+
+
+class Trail:
+    """The pages of one listing that lie behind us: one that goes round in circles, or never ends, is left."""
+
+    def __init__(self, most: int = MOST_PAGES) -> None:
+        self._left = most
+        self._tokens: set[str] = set()
+        self.is_lost = False
+        """Whether the listing was left before its end."""
+
+    def leads_on(self, token: str | None) -> bool:
+        """Whether there is a page to go on to, by the token that the last one gave."""
+        if not token:
+            return False
+        self._left -= 1
+        self.is_lost = token in self._tokens or not self._left
+        self._tokens.add(token)
+        if self.is_lost:
+            log.warning("client.pages_without_end", extra={"pages": len(self._tokens)})
+        return not self.is_lost

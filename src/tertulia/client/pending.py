@@ -15,6 +15,7 @@ from .errors import ConversationsError, OutboxError, UpdateTimeoutError, api_err
 from .store import OutboxRow
 
 if TYPE_CHECKING:
+    from .clocks import Moment
     from .files import Progress
     from .model.conversation import Conversation
     from .model.message import Message
@@ -41,6 +42,8 @@ class PendingFile(msgspec.Struct, frozen=True):
     """In bytes, when the message was written."""
     path: str | None = None
     """Where it is read from when it is sent; None of bytes, which the outbox itself keeps."""
+    path_bytes: bytes | None = None
+    """The same as the disk has it, where that is no text."""
 
     def __repr__(self) -> str:
         return f"<PendingFile {self.content_type}>"
@@ -60,10 +63,11 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Everything about a waiting message that a restart must know. Times are unix seconds of this device's clock."""
+    """Everything about a waiting message that a restart must know."""
 
     conversation_sid: str
     created_at: float
+    """By this device's clock: to be shown, not to be relied on."""
     mutation_id: str
     body: str | None = None
     attributes: Any = None
@@ -76,16 +80,16 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: PendingState = PendingState.PENDING
     media_sids: tuple[str, ...] | None = None
     """Its uploaded files; None before they are."""
-    first_at: float | None = None
-    """When it went out for the first time under its present mutation id; written before it does."""
-    last_at: float | None = None
-    """When it went out last."""
     is_open: bool = False
     """Whether an attempt may have succeeded without our knowing."""
-    ahead_s: float = 0
-    """How far the server's clock was ahead of ours then."""
+    since: float | None = None
+    """When it went out for the first time, in unix seconds of the server's clock; None when that was not known."""
+    until: float | None = None
+    """Since when no attempt can be under way any more; likewise."""
     floor: int | None = None
     """No message up to this index is this one."""
+    others: tuple[int, ...] = ()
+    """Nor are these, which came from here as well."""
     attempts: int = 0
     """Since the last time that it was known not to have arrived, or was told to go again."""
     refusal: Refusal | None = None
@@ -120,8 +124,10 @@ class PendingMessage:
     __slots__ = (
         "_error",
         "_files",
+        "_first",
         "_is_kept",
         "_is_over",
+        "_last",
         "_message",
         "_owner",
         "_progress",
@@ -145,6 +151,10 @@ class PendingMessage:
         self._files = files
         self._progress: Sequence[Progress | None] = ()
         """Who is told how far each file is; nobody of a message that has come through a restart."""
+        self._first: Moment | None = None
+        """When it went out for the first time under its mutation id; None when that was not in this process."""
+        self._last: Moment | None = None
+        """When an attempt ended last, and was not answered."""
         self._is_kept = False
         self._is_over = record.refusal is not None
         self._message: Message | None = None

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .errors import NotFoundError
+from .moments import moment
+from .paging import Trail
+from .urls import segment
 
 if TYPE_CHECKING:
     from .session import Session
@@ -36,6 +39,10 @@ class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
     error_code: int | None = None
     date_created: datetime | None = None
     date_updated: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("date_created", "date_updated"):
+            msgspec.structs.force_setattr(self, name, moment(getattr(self, name)))
 
 
 class ChannelMetadata(msgspec.Struct, frozen=True):
@@ -81,16 +88,16 @@ class Receipts:
     async def delivery(self, conversation_sid: str, message_sid: str) -> AsyncIterator[DeliveryReceipt]:
         """All receipts of a message, page by page."""
         pattern = self._session.configuration.links.messages_receipts
-        url = pattern.replace("%s", conversation_sid, 1).replace("%s", message_sid, 1)
-        token: str | None = None
+        url = pattern.replace("%s", segment(conversation_sid), 1).replace("%s", segment(message_sid), 1)
+        params: dict[str, str] = {}
+        trail = Trail()
         while True:
-            params = {} if token is None else {"PageToken": token}
             page = await self._session.calls.get(url, _Receipts, params)
             for receipt in page.delivery_receipts:
                 yield receipt
-            if not page.meta.next_token or page.meta.next_token == token:
+            if not trail.leads_on(page.meta.next_token):
                 return
-            token = page.meta.next_token
+            params = {"PageToken": page.meta.next_token or ""}
 
     async def channel_metadata(self, conversation_sid: str, message_sid: str) -> ChannelMetadata | None:
         """What the channel told; None when it told nothing."""
@@ -123,13 +130,14 @@ class Receipts:
         """The recipients of all messages of a conversation; a page has those of so many messages."""
         url = self._session.conversation_url(conversation_sid, "MessageRecipients")
         params = {"PageSize": str(page_size)}
+        trail = Trail()
         while True:
             page = await self._session.calls.get(url, _Recipients, params)
             for told in page.message_recipients:
                 yield _recipient(told)
-            if not page.meta.next_token or page.meta.next_token == params.get("PageToken"):
+            if not trail.leads_on(page.meta.next_token):
                 return
-            params = {"PageSize": str(page_size), "PageToken": page.meta.next_token}
+            params = {"PageSize": str(page_size), "PageToken": page.meta.next_token or ""}
 
 
 def _recipient(told: dict[str, Any]) -> RecipientDescriptor:

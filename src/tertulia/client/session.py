@@ -9,14 +9,13 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from .calls import Calls
 from .config import ClientConfig
 from .configuration import Configuration
 from .dispatch import Emitter
 from .errors import ClientNotReadyError, ClientShutDownError
-from .urls import base_url
+from .urls import base_url, segment
 
 if TYPE_CHECKING:
     from .content import Templates
@@ -111,4 +110,4 @@ class Session:
 
 
 def _join(url: str, *parts: str) -> str:
-    return "/".join((url.rstrip("/"), *(quote(part, safe="") for part in parts)))
+    return "/".join((url.rstrip("/"), *map(segment, parts)))

@@ -78,9 +78,10 @@ def open_file(path: Path) -> sqlite3.Connection:
         raise StoreError(f"the store {path.name!r} cannot be opened: {error}") from error
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether the file itself is broken, as opposed to a full disk and the like."""
-    return _code(error) in _NOT_OURS
+    # What SQLite says of a broken file may be no text.
+    return isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _code(error) in _NOT_OURS)
 
 
 def set_aside(path: Path) -> None:
@@ -106,9 +107,12 @@ def _opened(path: Path) -> sqlite3.Connection:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
         for columns in _COLUMNS:
-            connection.execute(f"{columns} LIMIT 1").fetchall()
+            # Counted, not read: a row that makes no sense is no reason to begin anew.
+            connection.execute(f"SELECT count(*) FROM ({columns} LIMIT 1)").fetchall()
     except BaseException as error:
         connection.close()
+        if isinstance(error, UnicodeDecodeError):
+            raise _Unusable("what SQLite says of it is no text") from error
         if not isinstance(error, sqlite3.Error):
             raise
         if _code(error) in _BUSY:

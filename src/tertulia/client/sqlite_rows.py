@@ -1,13 +1,21 @@
-"""The statements of the SQLite store, and what is read with them."""
+"""The statements of the SQLite store, and what is read with them.
+
+A column of SQLite's holds whatever was written into it, and a bad disk writes what it likes: what is read is looked at.
+"""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from typing import Final
+
+import msgspec
 
 from .sqlite_thread import Statement, transact
 from .store import OutboxRow
 from .sync import Kind, StoredItem, StoredObject
+
+log = logging.getLogger(__name__)
 
 _OBJECT: Final = "(SELECT id FROM objects WHERE scope = ? AND name = ?)"
 SAVE_FACT: Final = "INSERT OR REPLACE INTO facts (scope, name, value) VALUES (?, ?, ?)"
@@ -42,10 +50,12 @@ ADD_FILE: Final = "INSERT OR REPLACE INTO outbox_files (scope, message, number, 
 def enter(connection: sqlite3.Connection, server_url: str, identity: str | None) -> tuple[int, str] | None:
     """The scope's number and identity; the login is noted as the last one."""
     if identity is None:
-        last: tuple[int, str] | None = connection.execute(
-            "SELECT id, identity FROM scopes WHERE server_url = ? ORDER BY place DESC LIMIT 1", (server_url,)
+        last = connection.execute(
+            "SELECT id, CAST(identity AS BLOB) FROM scopes WHERE server_url = ? ORDER BY place DESC LIMIT 1",
+            (server_url,),
         ).fetchone()
-        return last
+        name = None if last is None else _text(last[1])
+        return None if name is None else (last[0], name)
     login = (
         "INSERT INTO scopes (server_url, identity, place)"
         " VALUES (?, ?, (SELECT coalesce(max(place), 0) + 1 FROM scopes))"
@@ -90,26 +100,49 @@ def load(connection: sqlite3.Connection, scope: int, name: str) -> tuple[StoredO
     ).fetchone()
     if row is None:
         return None
-    number, kind, sid, items_url, last_event_id, data, at, seen_at = row
-    items = connection.execute("SELECT key, number, data, at FROM items WHERE object = ? ORDER BY key", (number,))
-    stored = StoredObject(
-        name=name, kind=Kind(kind), sid=sid, items_url=items_url, last_event_id=last_event_id, data=data, at=at
-    )
-    return stored, [StoredItem(*item) for item in items], seen_at
+    number, *told, seen_at = row
+    stored = msgspec.convert(dict(zip(StoredObject.__struct_fields__, (name, *told), strict=True)), StoredObject)
+    found = connection.execute("SELECT key, number, data, at FROM items WHERE object = ? ORDER BY key", (number,))
+    items = msgspec.convert(found.fetchall(), list[StoredItem])
+    key = int if stored.kind is Kind.LIST else str
+    if not all(isinstance(item.key, key) for item in items):
+        raise msgspec.ValidationError(f"an item of a {stored.kind} has a key of another kind")
+    return stored, items, msgspec.convert(seen_at, float)
 
 
 def fact(connection: sqlite3.Connection, scope: int, name: str) -> bytes | None:
     row = connection.execute("SELECT value FROM facts WHERE scope = ? AND name = ?", (scope, name)).fetchone()
-    return row[0] if row else None
+    return _bytes(row)
 
 
 def rows(connection: sqlite3.Connection, scope: int) -> list[OutboxRow]:
-    rows = connection.execute("SELECT id, place, content FROM outbox WHERE scope = ? ORDER BY place, id", (scope,))
-    return [OutboxRow(*row) for row in rows]
+    """What waits. A row that makes no sense stays where it is, and must not hide the others."""
+    found: list[OutboxRow] = []
+    rows = connection.execute(
+        "SELECT CAST(id AS BLOB), place, content FROM outbox WHERE scope = ? ORDER BY place, id", (scope,)
+    )
+    for id, place, content in rows:
+        name = _text(id)
+        if name is not None and isinstance(place, int) and isinstance(content, bytes):
+            found.append(OutboxRow(name, place, content))
+        else:
+            log.warning("store.row_not_readable")
+    return found
 
 
 def outbox_file(connection: sqlite3.Connection, scope: int, id: str, number: int) -> bytes | None:
     row = connection.execute(
         "SELECT data FROM outbox_files WHERE scope = ? AND message = ? AND number = ?", (scope, id, number)
     ).fetchone()
-    return row[0] if row else None
+    return _bytes(row)
+
+
+def _bytes(row: tuple[object] | None) -> bytes | None:
+    return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+
+def _text(value: object) -> str | None:
+    try:
+        return value.decode() if isinstance(value, bytes) else None
+    except UnicodeDecodeError:
+        return None

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from . import sqlite_rows
-from .errors import StoreError
-from .sqlite_thread import Statement, StoreThread, transact
+from .errors import StoreError, StoreInUseError
+from .sqlite_thread import Statement, StoreThread
 from .store import OutboxRow
 from .sync import StoredItem, StoredObject
 
@@ -49,6 +49,8 @@ class SqliteStore:
         self._max_messages = max(1, max_messages)
         self._clock = clock
         self._file: StoreThread | None = None
+        self._owner: object = None
+        self._is_owned = False
         self._scope: int | None = None
         self._whose: tuple[str, str] | None = None
         self._statements: list[Statement] = []
@@ -63,26 +65,45 @@ class SqliteStore:
 
     # --- whose it is
 
-    async def open(self, server_url: str, identity: str | None = None) -> str | None:
+    async def open(self, server_url: str, identity: str | None = None, *, owner: object = None) -> str | None:
         """What follows is about this user; without an identity, about the one who was here last. Returns whose it is.
 
-        None means that nobody was. Raises ``StoreInUseError`` while somebody else has the file, ``StoreError``.
+        None means that nobody was. Raises ``StoreInUseError`` while somebody else has the file, or another ``owner``
+        this very store, ``StoreError``.
         """
+        if self._is_owned and self._owner is not owner:
+            raise StoreInUseError(f"the store {self._path.name!r} is in use by another client")
+        self._owner, self._is_owned = owner, True
         server_url = server_url.rstrip("/")
         if identity is not None and self._whose == (server_url, identity):
             return identity
         self._hand_over()
         self._stop()
-        if self._file is None:
-            file = StoreThread(self._path)
-            await file.begin()
-            self._file = file
-        scope = await self._file.answer(lambda connection: sqlite_rows.enter(connection, server_url, identity))
+        try:
+            scope = await self._enter(server_url, identity)
+        except StoreError:
+            if self._file is None or not self._file.is_damaged:
+                raise
+            # Only now it has turned out what the file is like: it is set aside, and a new one begun.
+            await self.close()
+            self._owner, self._is_owned = owner, True
+            scope = await self._enter(server_url, identity)
         if scope is None:
             return None
         self._scope, name = scope
         self._whose = (server_url, name)
         return name
+
+    async def _enter(self, server_url: str, identity: str | None) -> tuple[int, str] | None:
+        if self._file is None:
+            file = StoreThread(self._path)
+            try:
+                await file.begin()
+            except BaseException:
+                self._owner, self._is_owned = None, False
+                raise
+            self._file = file
+        return await self._file.answer(lambda connection: sqlite_rows.enter(connection, server_url, identity))
 
     async def erase(self) -> None:
         """Nothing is kept of the user who is open, and nothing further will be. Raises ``StoreError``."""
@@ -91,13 +112,22 @@ class SqliteStore:
         if scope is not None and self._file is not None:
             await self._file.answer(lambda connection: sqlite_rows.erase(connection, scope))
 
-    async def close(self) -> None:
-        """Everything told is on the disk, the file is free, and the thread has ended. May be called again."""
+    async def close(self, *, owner: object = None) -> None:
+        """Everything told is on the disk, the file is free, and the thread has ended. May be called again.
+
+        With an ``owner`` nothing happens while it is another who has it open. A disk that does not answer is waited
+        for no longer than a while: it gets what was told when it does.
+        """
+        if owner is not None and self._owner is not owner:
+            return
         self._hand_over()
         self._stop()
         file, self._file = self._file, None
-        if file is not None:
-            await file.end()
+        try:
+            if file is not None:
+                await file.end()
+        finally:
+            self._owner, self._is_owned = None, False
 
     # --- copies of objects, and facts
 
@@ -160,10 +190,14 @@ class SqliteStore:
         return file.ask(lambda connection: sqlite_rows.rows(connection, scope))
 
     async def add(self, row: OutboxRow, files: Sequence[bytes] = ()) -> None:
-        """Keep a new message that waits, with its files: on the disk when this returns. Raises ``StoreError``."""
+        """Keep a new message that waits, with its files: on the disk when this returns.
+
+        Raises ``StoreError``, and then it is not kept, nor will be.
+        """
         await self._durably(
             *((sqlite_rows.ADD_FILE, (self._scope, row.id, number, data)) for number, data in enumerate(files)),
             self._put(row),
+            otherwise=self._drop(row.id),
         )
 
     async def change(self, row: OutboxRow) -> None:
@@ -173,8 +207,7 @@ class SqliteStore:
     async def remove(self, id: str, fact: tuple[str, bytes] | None = None) -> None:
         """Keep it no longer, and remember a fact: so on the disk when this returns. Raises ``StoreError``."""
         await self._durably(
-            (sqlite_rows.REMOVE_FILES, (self._scope, id)),
-            (sqlite_rows.REMOVE_ROW, (self._scope, id)),
+            *self._drop(id),
             *(() if fact is None else ((sqlite_rows.SAVE_FACT, (self._scope, *fact)),)),
         )
 
@@ -189,9 +222,12 @@ class SqliteStore:
     def _put(self, row: OutboxRow) -> Statement:
         return sqlite_rows.PUT_ROW, (self._scope, row.id, row.place, row.content)
 
-    async def _durably(self, *statements: Statement) -> None:
+    def _drop(self, id: str) -> tuple[Statement, Statement]:
+        return (sqlite_rows.REMOVE_FILES, (self._scope, id)), (sqlite_rows.REMOVE_ROW, (self._scope, id))
+
+    async def _durably(self, *statements: Statement, otherwise: Sequence[Statement] = ()) -> None:
         file, _ = self._opened()
-        await file.answer(lambda connection: transact(connection, statements, durable=True))
+        await file.durably(statements, otherwise)
 
     def _opened(self) -> tuple[StoreThread, int]:
         if self._file is None or self._scope is None:

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from .errors import StoreError
 from .sqlite_file import is_damage, open_file, set_aside
 
@@ -34,7 +36,8 @@ class StoreThread:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tertulia-store")
         self._lock = threading.Lock()
         self._waiting = 0
-        self._is_damaged = False
+        self.is_damaged = False
+        """The file itself turned out to be broken; it is set aside at the end."""
         self.is_given_up = False
         """The disk cannot, or cannot follow: what is on it stays as it is, a true state of some time ago."""
         self._connection: sqlite3.Connection | None = None
@@ -56,7 +59,9 @@ class StoreThread:
         """What the work finds, behind everything handed over before. Raises ``StoreError``."""
         try:
             return self._submit(work).result(PATIENCE_S)
-        except (sqlite3.Error, TimeoutError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # the thread's edge: also what makes no sense in the file
             raise self._failure(error) from error
 
     async def answer(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -65,8 +70,28 @@ class StoreThread:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.wait_for(asyncio.shield(future), PATIENCE_S)
-        except (sqlite3.Error, TimeoutError) as error:
+        except Exception as error:  # likewise
             raise self._failure(error) from error
+
+    async def durably(self, statements: Sequence[Statement], otherwise: Sequence[Statement] = ()) -> None:
+        """All of them or none, on the disk when this returns; done also for a caller who is cancelled.
+
+        Raises ``StoreError``. A disk that takes too long does not do them later, when nobody reckons with it any more:
+        what it was just about to finish is undone by ``otherwise``.
+        """
+        is_late = threading.Event()
+
+        def work(connection: sqlite3.Connection) -> None:
+            transact(connection, statements, durable=True, is_wanted=lambda: not is_late.is_set())
+
+        try:
+            await self.answer(work)
+        except StoreError as error:
+            is_late.set()
+            if otherwise and isinstance(error.__cause__, TimeoutError):
+                undone = self._submit(lambda connection: transact(connection, otherwise, durable=True))
+                undone.add_done_callback(self._note)
+            raise
 
     def write(self, statements: list[Statement]) -> None:
         """Write a batch, soon. What cannot be written is not: everything later is left out as well."""
@@ -79,11 +104,27 @@ class StoreThread:
         self._submit(lambda connection: self._write(connection, statements))
 
     async def end(self) -> None:
-        """Everything handed over is written, the file is closed, the thread has ended."""
-        with contextlib.suppress(StoreError):
-            await self.answer(lambda connection: connection.close())
-        self._thread.shutdown(wait=True)
-        if self._is_damaged:
+        """Everything handed over is written, the file is closed, the thread has ended.
+
+        A disk that does not answer is left to the thread, which ends when it does.
+        """
+        is_closed = threading.Event()
+
+        def close(connection: sqlite3.Connection) -> None:
+            try:
+                connection.close()
+            finally:
+                is_closed.set()
+
+        try:
+            with contextlib.suppress(StoreError):
+                await self.answer(close)
+        finally:
+            # Not waited for while it is busy: that would hold up the event loop.
+            self._thread.shutdown(wait=is_closed.is_set())
+        if not is_closed.is_set():
+            log.warning("store.not_closed", extra={"why": "no answer in time"})
+        elif self.is_damaged:
             set_aside(self._path)
 
     def _submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
@@ -99,23 +140,35 @@ class StoreThread:
         try:
             if not self.is_given_up:
                 transact(connection, statements)
-        except sqlite3.Error as error:
+        except Exception as error:  # the thread's edge: what is left out of a batch must not be missing in later ones
             self._failure(error)
-            self._give_up(str(error))
+            self._give_up(_why(error))
         finally:
             with self._lock:
                 self._waiting -= len(statements)
+
+    def _note(self, done: Future[None]) -> None:
+        error = done.exception()
+        if isinstance(error, sqlite3.Error):
+            self._failure(error)
+            log.warning("store.not_undone", extra={"why": str(error)})
 
     def _give_up(self, why: str) -> None:
         if not self.is_given_up:
             self.is_given_up = True
             log.warning("store.not_written", extra={"why": why})
 
-    def _failure(self, error: sqlite3.Error | TimeoutError) -> StoreError:
-        if isinstance(error, sqlite3.Error) and is_damage(error):
-            self._is_damaged = True
-        why = str(error) or "no answer in time"
-        return StoreError(f"the store {self._path.name!r} cannot be used: {why}")
+    def _failure(self, error: Exception) -> StoreError:
+        if is_damage(error):
+            self.is_damaged = True
+        return StoreError(f"the store {self._path.name!r} cannot be used: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    """Without what is in the file."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) if isinstance(error, sqlite3.Error | msgspec.MsgspecError) else type(error).__name__
 
 
 def _close_unwanted(opening: Future[sqlite3.Connection]) -> None:
@@ -123,14 +176,25 @@ def _close_unwanted(opening: Future[sqlite3.Connection]) -> None:
         opening.result().close()
 
 
-def transact(connection: sqlite3.Connection, statements: Sequence[Statement], *, durable: bool = False) -> None:
-    """All of them or none; ``durable`` ones survive a power failure, the others a crash of the process."""
+def transact(
+    connection: sqlite3.Connection,
+    statements: Sequence[Statement],
+    *,
+    durable: bool = False,
+    is_wanted: Callable[[], bool] | None = None,
+) -> None:
+    """All of them or none; ``durable`` ones survive a power failure, the others a crash of the process.
+
+    None when they are not wanted any more at the end.
+    """
+    if is_wanted is not None and not is_wanted():
+        return
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         for sql, values in statements:
             connection.execute(sql, values)
-        connection.execute("COMMIT")
+        connection.execute("COMMIT" if is_wanted is None or is_wanted() else "ROLLBACK")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -65,10 +65,11 @@ class Store(SyncStore, OutboxStore, Protocol):
     was told. It reaches the disk soon, not at once. While the store is not open nothing is found, and nothing is kept.
     """
 
-    async def open(self, server_url: str, identity: str | None = None) -> str | None:
+    async def open(self, server_url: str, identity: str | None = None, *, owner: object = None) -> str | None:
         """What follows is about this user; without an identity, about the one who was here last. Returns whose it is.
 
-        None means that nobody was. Raises ``StoreInUseError`` while somebody else has it open, ``StoreError`` when it
+        None means that nobody was. Who has it open may open it again, for another user. Raises ``StoreInUseError``
+        while somebody else has it open (another ``owner``, as which a client names itself), ``StoreError`` when it
         cannot be had.
         """
         ...
@@ -81,6 +82,9 @@ class Store(SyncStore, OutboxStore, Protocol):
         """Nothing is kept of the user who is open, and nothing further will be: what follows a logout."""
         ...
 
-    async def close(self) -> None:
-        """Everything told is on the disk, and somebody else may open it. May be called again."""
+    async def close(self, *, owner: object = None) -> None:
+        """Everything told is on the disk, and somebody else may open it. May be called again.
+
+        With an ``owner`` nothing happens while it is another who has it open.
+        """
         ...

@@ -7,6 +7,7 @@ is taken as it is.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from typing import Final
 
@@ -17,6 +18,7 @@ from tertulia.wire import base64url
 from .config import ClientConfig, TokenRequest
 from .errors import (
     ConversationsError,
+    InvalidArgumentError,
     TokenError,
     TokenExpiredError,
     TokenProviderError,
@@ -233,8 +235,13 @@ class TokenKeeper:
         attempt, pause = 1, self._first_pause_s
         while True:
             try:
+                given = self._provider(TokenRequest(self.identity, reason, attempt))
+                if not inspect.isawaitable(given):
+                    raise InvalidArgumentError("token_provider is a coroutine function: async def")
                 async with asyncio.timeout(PROVIDER_S):
-                    token = _text(await self._provider(TokenRequest(self.identity, reason, attempt)))
+                    token = _text(await given)
+            except InvalidArgumentError:
+                raise
             except Exception as error:
                 # Whatever the application's function raises, it may have better luck the next time.
                 if attempt >= ATTEMPTS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from .errors import InvalidArgumentError
 
@@ -27,6 +27,23 @@ def base_url(server_url: str) -> str:
     parts = _split(server_url)
     path = parts.path.rstrip("/").removesuffix(SOCKET_PATH)
     return urlunsplit((_HTTP_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
+
+
+def segment(text: str) -> str:
+    """A text as one part of a path, whatever it is. Raises ``InvalidArgumentError`` for what is no text."""
+    if not is_text(text):
+        raise InvalidArgumentError("a name has a surrogate in it")
+    # Dots alone would lead elsewhere.
+    return quote(text, safe="") if text.strip(".") else "%2E" * len(text)
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written: what has lone surrogates cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(server_url: str) -> SplitResult:

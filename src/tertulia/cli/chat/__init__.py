@@ -9,7 +9,7 @@ In reading order:
 * ``reading`` — moves the read horizon while the user sees the newest message.
 * ``commands`` — what can be typed behind a slash; ``deeds`` — what it does.
 * ``connection`` — the state of the connection in words.
-* ``names``, ``times``, ``plain`` — texts that can be shown: no control character of others reaches the terminal.
+* ``names``, ``times``, and ``plain`` of the commands — texts that can be shown: the terminal obeys nothing of others.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from textual.widgets import OptionList, TextArea
 
 from tertulia.cli.failure import CommandFailed, because
 from tertulia.cli.login import named
+from tertulia.cli.plain import plain_name
 from tertulia.client import ClientState, ClientSync, Conversation, ConversationsClient, Message
 from tertulia.client.errors import ConversationsError
 from tertulia.client.events import (
@@ -47,7 +48,6 @@ from .help import Help
 from .history import History
 from .lines import Line
 from .overview import Overview
-from .plain import plain
 from .sidebar import Row, Sidebar
 from .switcher import Switcher
 from .timeline import Timeline
@@ -214,7 +214,7 @@ class ChatApp(App[None]):
                 self._show_typing()
                 return
             case MessageAdded() if timeline is not None and event.message.conversation is timeline.conversation:
-                timeline.added(event.message)
+                timeline.added(event.message, at_newest=self._history.is_at_newest)
                 if not self._history.is_at_newest and not timeline.is_own(event.message):
                     self._news += 1
             case MessageUpdated() if timeline is not None and event.message.conversation is timeline.conversation:
@@ -250,7 +250,7 @@ class ChatApp(App[None]):
         self._sidebar.show(self._rows())
         self._show_title()
         self._show_typing()
-        if self._timeline is not None and self._history.is_at_newest:
+        if self._sees_newest:
             self._news = 0
         self._history.redraw()
         self._news_bar.count(self._news)
@@ -264,7 +264,7 @@ class ChatApp(App[None]):
         return [] if self._timeline is None else self._timeline.lines(width, self._now())
 
     def _show_top(self) -> None:
-        who = plain(self.client.identity) if self._is_ready else ""
+        who = plain_name(self.client.identity) if self._is_ready else ""
         self._top.say_both(f"Tertulia  {who}", self._connectivity.words(self.client.retries_in))
         self._top.set_class(not self._connectivity.is_connected, "-away")
         self._top.set_class(self._connectivity.is_denied, "-denied")
@@ -413,7 +413,10 @@ class ChatApp(App[None]):
 
     @on(History.Moved)
     def _moved(self) -> None:
-        if self._history.is_at_newest:
+        timeline = self._timeline
+        if timeline is not None and timeline.is_cut and self._history.is_at_newest:
+            self.run_worker(self._load(timeline))
+        elif self._sees_newest:
             self._news = 0
             self._news_bar.count(0)
             self._read()
@@ -427,24 +430,26 @@ class ChatApp(App[None]):
     def _soon(self, work: Callable[[], Awaitable[object]]) -> None:
         self.run_worker(self._attempt(work))
 
-    async def _attempt(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Do it, and say why when it cannot be done."""
+    async def _attempt(self, work: Callable[[], Awaitable[object]]) -> bool:
+        """Do it, and say why when it cannot be done. Whether it could."""
         try:
             await work()
+            return True
         except (deeds.NotPossible, ConversationsError, OSError) as error:
             self.tell(str(error) if isinstance(error, deeds.NotPossible) else because(error), is_error=True)
+            return False
 
     async def _load(self, timeline: Timeline) -> None:
-        await self._attempt(timeline.load)
-        if timeline is self._timeline:
+        # What could not be loaded is tried again when something happens, not because nothing has changed.
+        if await self._attempt(timeline.load) and timeline is self._timeline and not timeline.is_cut:
             self._changed()
 
     async def _load_older(self, timeline: Timeline) -> None:
         try:
-            await self._attempt(timeline.load_older)
+            is_here = await self._attempt(timeline.load_older)
         finally:
             self._is_loading = False
-        if timeline is self._timeline:
+        if is_here and timeline is self._timeline:
             self._changed()
 
     def _read(self) -> None:
@@ -465,6 +470,11 @@ class ChatApp(App[None]):
         except ConversationsError:
             # It is tried again when the connection is back, or with the next message.
             self._reported = None
+
+    @property
+    def _sees_newest(self) -> bool:
+        """Whether the end of what is shown is in sight, and is the end of the conversation."""
+        return self._timeline is not None and not self._timeline.is_cut and self._history.is_at_newest
 
     @property
     def _is_ready(self) -> bool:

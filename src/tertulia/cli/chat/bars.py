@@ -9,17 +9,19 @@ from textual.message import Message as Notice
 from textual.timer import Timer
 from textual.widgets import Static
 
+from tertulia.cli.plain import plain
+
 NOTICE_S = 12.0
 
 
 class Bar(Static):
-    """One line of text; never read as markup."""
+    """One line of text; never read as markup, and nothing in it is obeyed."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(markup=False, id=id)
 
     def say(self, text: str) -> None:
-        self.update(Content(text))
+        self.update(Content(plain(text)))
 
 
 class SplitBar(Bar):

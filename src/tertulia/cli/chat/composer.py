@@ -9,9 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message as Notice
 from textual.widgets import TextArea
 
+from tertulia.cli.plain import own_lines
 from tertulia.client import Message
-
-from .plain import plain_lines
 
 
 class Composer(TextArea):
@@ -49,7 +48,7 @@ class Composer(TextArea):
         self.edited = message
         self.border_title = "editing; Escape gives up"
         self.add_class("-editing")
-        self.text = "\n".join(plain_lines(message.body or ""))
+        self.text = "\n".join(own_lines(message.body or ""))
         self.move_cursor(self.document.end)
         self.focus()
 
@@ -81,5 +80,5 @@ class Composer(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        self.replace("\n".join(plain_lines(event.text)), *self.selection)
+        self.replace("\n".join(own_lines(event.text)), *self.selection)
         self.focus()

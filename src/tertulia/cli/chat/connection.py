@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
+from tertulia.cli.plain import plain
 from tertulia.client import ConnectionState
 from tertulia.client.events import ConnectionErrorOccurred, ConnectionStateChanged, Event
-
-from .plain import plain
 
 
 class Connectivity:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from tertulia.cli.plain import plain, plain_name
 from tertulia.client import Conversation, ConversationsClient, Message, NotificationLevel
 from tertulia.client.media import FileToSend
 from tertulia.client.pending import PendingMessage, PendingState
 
 from . import names, times
 from .commands import Wish
-from .plain import plain
 from .timeline import Timeline
+
+LONGEST_NAME: Final = 200
+"""Of a file, in bytes: what file systems take, less room for a number and more."""
+LONGEST_ENDING: Final = 20
 
 
 class NotPossible(Exception):
@@ -53,7 +57,7 @@ async def _create(desk: Desk, name: str) -> None:
 
 async def _add(desk: Desk, identity: str) -> None:
     await _open(desk).conversation.add_participant(identity)
-    desk.tell(f"{plain(identity)} takes part now")
+    desk.tell(f"{plain_name(identity)} takes part now")
 
 
 async def _leave(desk: Desk, _: str) -> None:
@@ -89,10 +93,16 @@ async def _save(desk: Desk, path: str) -> None:
     message = next((each for each in candidates if each.media), None)
     if message is None:
         raise NotPossible("no message with files here")
+    stored: list[str] = []
     for media in message.media:
-        target = _target(path, media.filename or media.sid)
-        await media.download(target)
-        desk.tell(f"stored as {plain(str(target))}")
+        target = _reserved(_target(path, media.filename or media.sid))
+        try:
+            await media.download(target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        stored.append(plain(str(target)))
+    desk.tell(f"stored as {', '.join(stored)}")
 
 
 async def _edit(desk: Desk, text: str) -> None:
@@ -180,19 +190,26 @@ def _found(path: str) -> tuple[Path, int]:
 def _target(path: str, name: str) -> Path:
     """Where to store it: the path itself, or under its own name in the folder that the path is."""
     place = Path(path).expanduser() if path else Path.cwd()
-    return _free(place / safe_name(name)) if place.is_dir() else place
+    return place / safe_name(name) if place.is_dir() else place
 
 
 def safe_name(name: str) -> str:
     """A file name that others chose, as one that stays in its folder and does not hide."""
     last = plain(name).replace("\\", "/").rsplit("/", 1)[-1].strip().lstrip(".")
-    return last[:200] or "file"
+    stem, dot, ending = last.rpartition(".")
+    if not stem or len(ending.encode()) > LONGEST_ENDING:
+        stem, dot, ending = last, "", ""
+    room = LONGEST_NAME - len((dot + ending).encode())
+    return f"{stem.encode()[:room].decode(errors='ignore')}{dot}{ending}" or "file"
 
 
-def _free(path: Path) -> Path:
-    """This path, or one beside it that is not taken."""
+def _reserved(path: Path) -> Path:
+    """An empty file, made here: at this path, or beside it with a number if there is something already."""
     number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem} ({number}){path.suffix}")
-    return free
+    while True:
+        try:
+            free.touch(exist_ok=False)
+            return free
+        except FileExistsError:
+            number += 1
+            free = path.with_name(f"{path.stem} ({number}){path.suffix}")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from tertulia.cli.plain import plain, plain_lines, plain_name
 from tertulia.client import Message
 
 from . import times
 from .lines import Key, Line, Piece, wrapped
-from .plain import plain, plain_lines
 
 if TYPE_CHECKING:
     from tertulia.client.pending import PendingMessage
@@ -23,7 +23,7 @@ NOBODY = "(nobody)"
 
 
 def author_line(author: str | None, clock: str, *, is_own: bool, key: Key) -> Line:
-    name = "you" if is_own else plain(author or NOBODY)
+    name = "you" if is_own else plain_name(author or NOBODY)
     return Line((Piece(name, "own" if is_own else "author"), Piece(f"  {clock}", "dim")), key)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from tertulia.cli.plain import plain, plain_name
 from tertulia.client import Conversation, Participant
-
-from .plain import plain
 
 SHOWN = 3
 """How many people a list names before it counts the others."""
@@ -13,12 +12,12 @@ SHOWN = 3
 def of_participant(participant: Participant) -> str:
     """An identity, or the address of who takes part from elsewhere."""
     if participant.identity:
-        return plain(participant.identity)
+        return plain_name(participant.identity)
     for binding in participant.bindings.values():
         address = binding.get("address") if isinstance(binding, dict) else None
         if isinstance(address, str) and address:
-            return plain(address)
-    return participant.sid
+            return plain_name(address)
+    return plain(participant.sid)
 
 
 def others(conversation: Conversation, me: str) -> list[str]:
@@ -30,7 +29,7 @@ def others(conversation: Conversation, me: str) -> list[str]:
 def of_conversation(conversation: Conversation, me: str) -> str:
     """Its friendly name, else its unique name, else those of the others in it, else its SID."""
     name = (conversation.friendly_name or "").strip() or conversation.unique_name
-    return plain(name) if name else listed(others(conversation, me)) or conversation.sid
+    return plain(name) if name else listed(others(conversation, me)) or plain(conversation.sid)
 
 
 def listed(names: list[str]) -> str:

@@ -17,7 +17,7 @@ def activity(conversation: Conversation) -> datetime:
     """When something was said last; of a silent one, when it began."""
     last = conversation.last_message
     moment = last.date_created if last is not None else None
-    return moment or conversation.date_created or _NEVER
+    return times.in_utc_unless_told(moment or conversation.date_created or _NEVER)
 
 
 class Overview:

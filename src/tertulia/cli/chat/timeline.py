@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from tertulia.client import Conversation, ConversationStatus, Message, Page
+from tertulia.client import Conversation, ConversationStatus, Message
 
 from . import names, times
 from .lines import Key, Line, right_aligned, rule
@@ -16,12 +18,19 @@ if TYPE_CHECKING:
     from tertulia.client.pending import PendingMessage
 
 PAGE: Final = 50
+MOST: Final = 500
+"""How many messages are held at a time, however many come: those around what is seen."""
 TOGETHER: Final = timedelta(minutes=5)
 """Messages of one author within this time stand under one name."""
 
 
 class Timeline:
-    """One conversation while it is open. Messages are live objects; lines of them are remembered until they change."""
+    """One conversation while it is open. Messages are live objects; lines of them are remembered until they change.
+
+    It holds messages that follow each other, ``MOST`` of them at most. When there are more it lets the oldest go, which
+    can be brought again, or the newest, if the user is up among the old: then it ``is_cut``, and takes nothing new
+    until it is loaded again.
+    """
 
     def __init__(self, conversation: Conversation, me: str) -> None:
         self.conversation = conversation
@@ -29,18 +38,21 @@ class Timeline:
         self._messages: dict[int, Message] = {}
         self._lines: dict[int, tuple[int, list[Line]]] = {}
         """By index: the width they were made for, and the lines."""
-        self._oldest: Page[Message] | None = None
+        self._first: int | None = None
+        """From which index on everything is here; None before anything was loaded."""
+        self._has_older = False
+        self.is_cut = False
         self._new_from: int | None = None
         self._is_loading = False
 
     @property
     def is_loaded(self) -> bool:
         """Whether the newest messages are here."""
-        return self._oldest is not None
+        return self._first is not None
 
     @property
     def has_older(self) -> bool:
-        return self._oldest is not None and self._oldest.has_next
+        return self._has_older
 
     @property
     def newest(self) -> int | None:
@@ -64,44 +76,71 @@ class Timeline:
         return message.author == self._me
 
     async def load(self) -> None:
-        """Bring the newest messages; until they are here, what is known is. Raises errors of the client."""
+        """Bring the newest messages; until they are here, what was here or is known is. Raises errors of the client."""
         if self.conversation.status is not ConversationStatus.JOINED or self._is_loading:
             return
         known = self.conversation.loaded_messages
-        self._take(list(known.values()))
+        if not self.is_loaded:
+            self._take(known.values())
         self._is_loading = True
         try:
             page = await self.conversation.messages_page(PAGE)
         finally:
             self._is_loading = False
         horizon = self.conversation.last_read_message_index
-        self._oldest = page
         # Between the page and what was known before some may be missing; what came meanwhile is known by its events.
-        first = page[-1].index if page else 0
-        self._messages = {index: known[index] for index in known if index >= first}
-        self._take(list(page))
+        self._first = first = page[-1].index if page else 0
+        self._has_older, self.is_cut = page.has_next, False
+        self._messages, self._lines = {}, {}
+        self._take([*(known[index] for index in known if index >= first), *page])
+        self._make_room(at_newest=True)
         unread = [index for index in self._messages if horizon is not None and index > horizon]
         self._new_from = min((index for index in unread if not self.is_own(self._messages[index])), default=None)
 
     async def load_older(self) -> None:
         """Bring the page before the oldest message. Raises errors of the client."""
-        if self._oldest is not None and self._oldest.has_next:
-            self._oldest = await self._oldest.next()
-            self._take(list(self._oldest))
+        first = self._first
+        if first is None or not self._has_older:
+            return
+        page = await self.conversation.messages_page(PAGE, anchor=first - 1)
+        if self._first != first:
+            return  # Loaded anew meanwhile, or older ones were let go: this page does not go with what is here.
+        self._first = page[-1].index if page else 0
+        self._has_older = page.has_next
+        self._take(page)
+        self._make_room(at_newest=False)
 
-    def added(self, message: Message) -> None:
-        self._take([message])
+    def added(self, message: Message, *, at_newest: bool) -> None:
+        """A new one, while the end of the conversation is seen, or not."""
+        if not self.is_cut:
+            self._take([message])
+            self._make_room(at_newest=at_newest)
 
     def changed(self, message: Message) -> None:
         self._lines.pop(message.index, None)
 
     def removed(self, message: Message) -> None:
-        self._messages.pop(message.index, None)
-        self._lines.pop(message.index, None)
+        self._forget(message.index)
 
-    def _take(self, messages: list[Message]) -> None:
+    def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self._messages[message.index] = message
+
+    def _forget(self, index: int) -> None:
+        self._messages.pop(index, None)
+        self._lines.pop(index, None)
+
+    def _make_room(self, *, at_newest: bool) -> None:
+        too_many = len(self._messages) - MOST
+        if too_many <= 0:
+            return
+        here = sorted(self._messages)
+        for index in here[:too_many] if at_newest else here[-too_many:]:
+            self._forget(index)
+        if not at_newest:
+            self.is_cut = True
+        elif self.is_loaded:
+            self._first, self._has_older = here[too_many], True
 
     # --- as lines
 
@@ -133,6 +172,8 @@ class Timeline:
                 before = None
             else:
                 before = message
+        if self.is_cut:
+            lines.append(rule("loading newer messages …", width, "dim"))
         for pending in self.conversation.pending_messages:
             why = None if pending.error is None else str(pending.error)
             lines.append(author_line(self._me, times.clock(pending.created_at), is_own=True, key=pending.id))
@@ -154,13 +195,14 @@ class Timeline:
             if participant.identity == self._me or horizon is None:
                 continue
             # Of removed messages it is the one before.
-            upto = next((index for index in reversed(here) if index <= horizon), None)
-            if upto is not None:
-                readers[upto].append(names.of_participant(participant))
+            place = bisect_right(here, horizon)
+            if place:
+                readers[here[place - 1]].append(names.of_participant(participant))
         return {index: sorted(who) for index, who in readers.items()}
 
 
 def _go_together(before: Message, message: Message) -> bool:
     if before.author != message.author or before.date_created is None or message.date_created is None:
         return False
-    return message.date_created - before.date_created < TOGETHER
+    began, written = map(times.in_utc_unless_told, (before.date_created, message.date_created))
+    return written - began < TOGETHER

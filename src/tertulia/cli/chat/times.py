@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -12,14 +12,19 @@ _MONTHS: Final = (
 )
 
 
+def in_utc_unless_told(moment: datetime) -> datetime:
+    """The moment with a zone: one that came without is of UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def clock(moment: datetime) -> str:
     """``14:05``."""
-    return moment.astimezone().strftime("%H:%M")
+    return _here(moment).strftime("%H:%M")
 
 
 def day(moment: datetime) -> date:
     """The day on which it was here."""
-    return moment.astimezone().date()
+    return _here(moment).date()
 
 
 def day_name(which: date, today: date) -> str:
@@ -40,6 +45,15 @@ def when(moment: datetime, now: datetime) -> str:
     if past < timedelta(days=7):
         return _DAYS[day(moment).weekday()][:3]
     return day(moment).isoformat()
+
+
+def _here(moment: datetime) -> datetime:
+    """In the zone of the terminal; a moment at the end of time, which has no date here, stays in its own."""
+    moment = in_utc_unless_told(moment)
+    try:
+        return moment.astimezone()
+    except (OverflowError, ValueError, OSError):
+        return moment
 
 
 def size(count: int) -> str:

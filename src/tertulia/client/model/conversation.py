@@ -22,6 +22,7 @@ from tertulia.client.events import (
     ConversationSyncChanged,
     ConversationUpdated,
 )
+from tertulia.client.moments import moment
 from tertulia.client.states import ConversationField, ConversationStatus, ConversationSync, NotificationLevel
 from tertulia.client.sync import ContentFollower, Copy, Kind
 
@@ -191,6 +192,8 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
                 session.config.visibility_timeout,
                 wait=wait,
             )
+            if wait:
+                await self.ready()
         except BaseException:
             self._is_joining = False
             raise
@@ -240,7 +243,8 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
             # On the wire an empty text takes the name away (client-commands 4.1).
             body["unique_name"], wanted["unique_name"] = unique_name or "", unique_name or None
         if attributes is not _UNSET:
-            body["attributes"], wanted["attributes"] = attributes_text(attributes), attributes
+            body["attributes"] = text = attributes_text(attributes)
+            wanted["attributes"] = attributes_of(text)
         if not body:
             raise InvalidArgumentError("nothing to update: give friendly_name, unique_name or attributes")
         command = self._session.calls.post(self._url(), body, Stamped)
@@ -320,18 +324,22 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         told = conversation_data(data)
         self._names = told
         values: dict[str, Any] = {}
-        for field in ("friendly_name", "unique_name", "created_by", "date_created", "date_updated"):
+        for field in ("friendly_name", "unique_name", "created_by"):
             value = getattr(told, field)
             if value is not _UNSET:
                 # An empty name is no name (client-commands 5.2).
                 values[field] = value or None
+        for field in ("date_created", "date_updated"):
+            value = getattr(told, field)
+            if value is not _UNSET:
+                values[field] = moment(value)
         if told.attributes is not _UNSET:
             values["attributes"] = attributes_of(told.attributes)
         if told.state is not _UNSET and told.state is not None:
-            values["state"] = ConversationState(told.state.current, told.state.date_updated)
+            values["state"] = ConversationState(told.state.current, moment(told.state.date_updated))
         if told.last_message is not _UNSET:
             last = told.last_message
-            values["last_message"] = None if last is None else LastMessage(last.index, last.timestamp)
+            values["last_message"] = None if last is None else LastMessage(last.index, moment(last.timestamp))
         if told.bindings is not _UNSET:
             values["bindings"] = told.bindings or {}
         self._become(**values)

@@ -90,7 +90,7 @@ class Conversations(ItemFollower):
                 break
             except ClientShutDownError:
                 raise
-            except ConversationsError as error:
+            except Exception as error:  # the task's edge: whatever it was, the next answer may be another
                 told = {"attempt": attempt, "error": type(error).__name__}
                 log.warning("client.conversations_not_listed", extra=told)
                 if attempt == ATTEMPTS:
@@ -114,9 +114,10 @@ class Conversations(ItemFollower):
         if sid not in self._memberships:
             await self.reached(ClientSync.CONVERSATIONS_LISTED)
         if sid not in self._memberships:
-            assert self._copy is not None
-            # Its event may still be on the way; what the server has, counts.
-            await self._session.following.item(self._copy, sid)
+            copy = self._copy
+            # Its event may still be on the way; what the server has, counts. Of who was deleted it has nothing.
+            if copy is not None:
+                await self._session.following.item(copy, sid)
         if sid not in self._memberships:
             raise NotFoundError(404, 50350, "the user is in no such conversation; peek_conversation looks at others")
         return await self._objects[sid].ready(ConversationSync.METADATA)
@@ -225,6 +226,10 @@ class Conversations(ItemFollower):
             raise
         except ConversationsError as error:
             self._could_not_open(conversation, attempt, error)
+            return
+        except Exception as error:  # the task's edge: the others are opened all the same
+            log.error("client.conversation_not_opened", extra={"error": type(error).__name__}, exc_info=error)
+            conversation._reach(ConversationSync.FAILED)
             return
         if conversation.status is ConversationStatus.JOINED and conversation._roster.copy is not None:
             conversation._reach(ConversationSync.ALL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tertulia.client.errors import ClientShutDownError
+
 from .answers import Unread
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ class HorizonReports:
         self._session = session
         self._url = session.my_conversation_url(sid)
         self._next_at = 0.0
+        self._reported_at = 0.0
         self._waiting: _Report | None = None
 
     @property
@@ -29,8 +32,16 @@ class HorizonReports:
         """What was asked for and is not sent yet, if anything is."""
         return None if self._waiting is None else (self._waiting.index,)
 
-    async def write(self, index: int | None, *, immediate: bool = False) -> int | None:
-        """The number of unread messages afterwards; None when the horizon is not set."""
+    @property
+    def reported_s_ago(self) -> float:
+        """How long ago the last report went out."""
+        return asyncio.get_running_loop().time() - self._reported_at
+
+    async def write(self, index: int | None, *, immediate: bool = False, wait: bool = True) -> int | None:
+        """The number of unread messages afterwards; None when the horizon is not set, and at once without ``wait``.
+
+        Raises ``ClientShutDownError`` when the client ends first.
+        """
         if self._waiting is None:
             self._waiting = _Report(index)
             self._waiting.task = self._session.spawn(self._send(self._waiting))
@@ -39,7 +50,12 @@ class HorizonReports:
         if immediate:
             report.now.set()
         assert report.task is not None
-        return await asyncio.shield(report.task)
+        if not wait:
+            return None
+        await asyncio.wait({report.task})
+        if report.task.cancelled():
+            raise ClientShutDownError
+        return report.task.result()
 
     async def flush(self) -> None:
         """What was asked for is sent when this returns."""
@@ -60,7 +76,10 @@ class HorizonReports:
         self._waiting = None
         self._next_at = loop.time() + self._session.configuration.report_s
         body: dict[str, object] = {"last_read_message_index": report.index}
-        return (await self._session.calls.post(self._url, body, Unread)).unread_messages_count
+        try:
+            return (await self._session.calls.post(self._url, body, Unread)).unread_messages_count
+        finally:
+            self._reported_at = loop.time()
 
 
 class _Report:

@@ -14,6 +14,7 @@ from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError, NotFoundError
 from tertulia.client.events import MessageUpdated
 from tertulia.client.media import Media
+from tertulia.client.moments import moment
 from tertulia.client.states import MessageField
 
 from .answers import Stamped
@@ -40,8 +41,8 @@ def message_snapshot(index: int, data: MessageData) -> MessageSnapshot:
         attributes=attributes_of(data.attributes),
         content_sid=data.content_sid,
         participant_sid=data.member_sid,
-        date_created=data.timestamp,
-        date_updated=data.date_updated,
+        date_created=moment(data.timestamp),
+        date_updated=moment(data.date_updated),
         last_updated_by=data.last_updated_by,
         media=medias,
         delivery=None if delivery is None or not delivery.total else Delivery(**msgspec.structs.asdict(delivery)),
@@ -167,8 +168,8 @@ class Message(Emitter):
         if body is not msgspec.UNSET:
             sent["body"] = wanted["body"] = body
         if attributes is not msgspec.UNSET:
-            sent["attributes"] = attributes_text(attributes)
-            wanted["attributes"] = attributes
+            sent["attributes"] = text = attributes_text(attributes)
+            wanted["attributes"] = attributes_of(text)
         if not sent:
             raise InvalidArgumentError("nothing to edit: give body or attributes")
         session = self._conversation._session

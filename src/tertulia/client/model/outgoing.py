@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from tertulia.client.events import Event
@@ -41,10 +41,12 @@ class OutboxPlaces:
         last = conversation.last_message
         return -1 if last is None or last.index is None else last.index
 
-    async def messages(self, sid: str, after: int | None) -> AsyncIterator[Message]:
+    async def messages(self, sid: str, after: int | None) -> AsyncGenerator[Message, None]:
         conversation = await self._session.conversations.get(sid)
-        async for message in conversation.messages(after=after, page_size=PAGE, newest_first=after is None):
-            yield message
+        found = conversation.messages(after=after, page_size=PAGE, newest_first=after is None)
+        async with contextlib.aclosing(found):
+            async for message in found:
+                yield message
 
     async def message(self, sid: str, index: int) -> Message | None:
         conversation = self.conversation(sid)

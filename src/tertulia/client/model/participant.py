@@ -11,10 +11,11 @@ from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError
 from tertulia.client.events import ParticipantUpdated, TypingEnded, TypingStarted
+from tertulia.client.moments import moment
 from tertulia.client.states import ParticipantField
 
 from .answers import Stamped
-from .payloads import ParticipantData, moment
+from .payloads import ParticipantData
 from .snapshots import ParticipantSnapshot, changed
 from .waiting import Watch
 
@@ -30,8 +31,8 @@ def participant_snapshot(sid: str, data: ParticipantData) -> ParticipantSnapshot
         type=data.type or "chat",
         attributes=attributes_of(data.attributes),
         role_sid=data.role_sid,
-        date_created=data.date_created,
-        date_updated=data.date_updated,
+        date_created=moment(data.date_created),
+        date_updated=moment(data.date_updated),
         last_read_message_index=data.last_consumed_message_index,
         last_read_timestamp=moment(data.last_consumption_timestamp),
         bindings=data.bindings or {},
@@ -119,14 +120,15 @@ class Participant(Emitter):
     async def update(self, *, attributes: Json, wait: bool = True) -> None:
         """Change his attributes; with ``wait`` they are there when it returns (object-model D.5)."""
         session = self._conversation._session
-        body = {"attributes": attributes_text(attributes)}
+        text = attributes_text(attributes)
+        body, wanted = {"attributes": text}, attributes_of(text)
         command = session.calls.post(
             session.conversation_url(self._conversation.sid, "Participants", self.sid), body, Stamped
         )
         await self._watched().updated(
             command,
             lambda: self._state.date_updated,
-            lambda: self._state.attributes == attributes,
+            lambda: self._state.attributes == wanted,
             session.config.visibility_timeout,
             wait=wait,
         )

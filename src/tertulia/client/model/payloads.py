@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from tertulia.client.attributes import Json
+from tertulia.client.decoding import decoder
 
 
 class LastMessageData(msgspec.Struct, frozen=True):
@@ -107,14 +108,9 @@ class ReachabilityData(msgspec.Struct, frozen=True):
     notifiable: bool | None = None
 
 
-def moment(value: datetime | int | None) -> datetime | None:
-    """A moment, told as a text or in milliseconds."""
-    return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int) else value
-
-
-conversation_data = msgspec.json.Decoder(ConversationData).decode
-membership_data = msgspec.json.Decoder(MembershipData).decode
-message_data = msgspec.json.Decoder(MessageData).decode
-participant_data = msgspec.json.Decoder(ParticipantData).decode
-value_data = msgspec.json.Decoder(ValueData).decode
-reachability_data = msgspec.json.Decoder(ReachabilityData).decode
+conversation_data = decoder(ConversationData)
+membership_data = decoder(MembershipData)
+message_data = decoder(MessageData)
+participant_data = decoder(ParticipantData)
+value_data = decoder(ValueData)
+reachability_data = decoder(ReachabilityData)

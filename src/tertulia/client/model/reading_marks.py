@@ -14,7 +14,8 @@ class ReadingMarks(Reading):
 
     Counts are the server's, kept for the time it says (5 s); ``max_age=0`` asks anew. Reports of the horizon are
     collected: the first goes out at once, later ones within the server's interval together, the last value of them;
-    ``immediate`` does not wait. Each gives the number of unread messages, None when the horizon is not set.
+    ``immediate`` does not wait. Each gives the number of unread messages, None when the horizon is not set; without
+    ``wait`` it gives None at once, which is what handlers of messages want.
     """
 
     __slots__ = ()
@@ -29,25 +30,28 @@ class ReadingMarks(Reading):
 
     async def count_unread(self, *, max_age: float | None = None) -> int | None:
         """How many messages lie beyond the read horizon; None while it is not set."""
-        if self._horizon is not None and self._horizon.latest is not None:
+        age = self._age(max_age)
+        if self._horizon is not None:
+            # What was counted before the last report is the count of before.
             await self._horizon.flush()
-            max_age = 0
+            age = min(age, self._horizon.reported_s_ago)
         url = self._session.my_conversation_url(self.sid)
-        return (await self._session.calls.get(url, Mine, max_age=self._age(max_age))).unread_messages_count
+        return (await self._session.calls.get(url, Mine, max_age=age)).unread_messages_count
 
-    async def set_read_horizon(self, index: int | None, *, immediate: bool = False) -> int | None:
+    async def set_read_horizon(self, index: int | None, *, immediate: bool = False, wait: bool = True) -> int | None:
         """Read up to here, or nothing (None); also backwards."""
         if index is not None and index < 0:
             raise InvalidArgumentError(f"a message's index is 0 or more, not {index}")
         if self._horizon is None:
             self._horizon = HorizonReports(self._session, self.sid)
-        return await self._horizon.write(index, immediate=immediate)
+        return await self._horizon.write(index, immediate=immediate, wait=wait)
 
-    async def advance_read_horizon(self, index: int, *, immediate: bool = False) -> int | None:
+    async def advance_read_horizon(self, index: int, *, immediate: bool = False, wait: bool = True) -> int | None:
         """Read up to here, unless already further."""
         waiting = self._horizon.latest if self._horizon is not None else None
         known = waiting[0] if waiting is not None else self._state.last_read_message_index
-        return await self.set_read_horizon(index if known is None else max(index, known), immediate=immediate)
+        furthest = index if known is None else max(index, known)
+        return await self.set_read_horizon(furthest, immediate=immediate, wait=wait)
 
     async def mark_all_read(self) -> int | None:
         """Read up to the newest message; 0 when there is none."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from tertulia.client.attributes import Json
 from tertulia.client.draft import MessageDraft
-from tertulia.client.errors import InvalidArgumentError
+from tertulia.client.errors import ConversationsError, InvalidArgumentError
 from tertulia.client.states import ConversationStatus
+from tertulia.client.urls import segment
 
 from .answers import Sent, Typed
 from .part import ConversationPart
@@ -93,12 +94,15 @@ class Sending(ConversationPart):
     async def send_draft(self, draft: MessageDraft, *, wait: bool = True) -> Message | int:
         """Write what the draft says; a draft can be sent any number of times."""
         draft.check(self._session.configuration.options)
+        self._typed_until = 0.0  # the others see typing end with the message
         if self._session.outbox is not None:
             message = await (await self.post_draft(draft)).sent()
             return message if wait else message.index
-        command = self._command(draft)
         if not wait:
-            return (await command).index
+            return (await self._command(draft)).index
+        # What is written before its messages are followed would be waited for in vain.
+        await self.ready()
+        command = self._command(draft)
         sent = await self._watch.visible(
             command, lambda sent: sent.index in self._history.by_index, self._session.config.visibility_timeout
         )
@@ -133,7 +137,7 @@ class Sending(ConversationPart):
         every = self._session.config.typing_timeout
         self._typed_until = loop.time() + (every or TYPING_S)
         answer = await self._session.calls.post_form(
-            self._session.configuration.links.typing, f"ChannelSid={self.sid}", Typed
+            self._session.configuration.links.typing, f"ChannelSid={segment(self.sid)}", Typed
         )
         if every is None and answer.typing_timeout:
             self._typed_until = loop.time() + answer.typing_timeout
@@ -145,7 +149,7 @@ class Sending(ConversationPart):
         async def keep_typing() -> None:
             while True:
                 # That it could not be shown is no reason to disturb who writes.
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ConversationsError):
                     await self.typing()
                 await asyncio.sleep(max(0.05, self._typed_until - asyncio.get_running_loop().time()))
 
@@ -154,8 +158,7 @@ class Sending(ConversationPart):
             yield
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
     async def _command(self, draft: MessageDraft) -> Sent:
         sids = await draft.upload(self._session.media)

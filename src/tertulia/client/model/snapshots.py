@@ -1,4 +1,7 @@
-"""What is known of a thing at one moment, as a value. Live objects hold one and change by getting another."""
+"""What is known of a thing at one moment, as a value. Live objects hold one and change by getting another.
+
+Printed, as events that carry them are, they say which and not what: words and names stay out of logs.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,9 @@ class ConversationSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     last_read_message_index: int | None = None
     notification_level: NotificationLevel = NotificationLevel.DEFAULT
 
+    def __repr__(self) -> str:
+        return f"<ConversationSnapshot {self.sid} {self.status}>"
+
 
 class Delivery(msgspec.Struct, frozen=True):
     """What the delivery receipts of a message come to: each ``none``, ``some`` or ``all`` of ``total``."""
@@ -72,6 +78,9 @@ class MessageSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery | None
     has_channel_metadata: bool
 
+    def __repr__(self) -> str:
+        return f"<MessageSnapshot {self.sid} {self.index}>"
+
 
 class ParticipantSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     sid: str
@@ -86,6 +95,9 @@ class ParticipantSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     bindings: Mapping[str, Any]
     user_info: str | None
 
+    def __repr__(self) -> str:
+        return f"<ParticipantSnapshot {self.sid} {self.type}>"
+
 
 class UserSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
@@ -93,6 +105,9 @@ class UserSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Json = msgspec.field(default_factory=dict)
     is_online: bool | None = None
     is_notifiable: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"<UserSnapshot online={self.is_online}>"
 
 
 def changed(before: msgspec.Struct, now: msgspec.Struct, fields: type[F]) -> frozenset[F]:

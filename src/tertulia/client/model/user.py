@@ -81,8 +81,8 @@ class User(ItemFollower, Emitter):
         if friendly_name is not msgspec.UNSET:
             body["friendly_name"] = wanted["friendly_name"] = friendly_name
         if attributes is not msgspec.UNSET:
-            body["attributes"] = attributes_text(attributes)
-            wanted["attributes"] = attributes
+            body["attributes"] = text = attributes_text(attributes)
+            wanted["attributes"] = attributes_of(text)
         if not body:
             raise InvalidArgumentError("nothing to update: give friendly_name or attributes")
         command = self._session.calls.post(self._session.user_url(self.identity), body, Stamped)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from tertulia.client.attributes import attributes_of
-from tertulia.client.errors import SyncObjectError
+from tertulia.client.errors import ClientNotReadyError, SyncObjectError
 from tertulia.client.events import UserSubscribed, UserUnsubscribed
 from tertulia.client.sync import Kind
 
@@ -39,7 +39,8 @@ class Users:
     @property
     def me(self) -> User:
         self._session.configuration  # noqa: B018 (raises before the start and after the end)
-        assert self._me is not None
+        if self._me is None:
+            raise ClientNotReadyError
         return self._me
 
     async def open_me(self) -> None:

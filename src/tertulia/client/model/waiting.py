@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from tertulia.client.errors import ClientShutDownError, UpdateTimeoutError
+from tertulia.client.moments import moment
 
 from .answers import Stamped
 
@@ -79,7 +80,7 @@ class Watch:
         def is_so(answer: Stamped) -> bool:
             if has_values():
                 return True
-            told, known = answer.date_updated, date_updated()
+            told, known = moment(answer.date_updated), date_updated()
             if told is None or known is None:
                 return False
             # Of the same millisecond may also be what was there before.

@@ -18,6 +18,10 @@ from .shapes import EventShape, ItemShape
 Key = str | int
 NEVER: Final = -2
 """Before every event."""
+MOST_AHEAD: Final = 500
+"""How many items are held for the events that have not told of them yet."""
+MOST_HEARD: Final = 10_000
+"""Of how many items it is remembered what was told of them while they were read."""
 
 
 class Kind(StrEnum):
@@ -81,6 +85,7 @@ class Copy:
         "follower",
         "is_doubtful",
         "is_established",
+        "is_overrun",
         "is_whole",
         "items_url",
         "kind",
@@ -115,6 +120,8 @@ class Copy:
         self._reads = 0
         self._heard: dict[Key, ItemShape | int] | None = None
         """What events have told of items while reads were under way: the item, or the event of its removal."""
+        self.is_overrun = False
+        """More than ``MOST_HEARD`` of it was told while reads were under way: what they bring is of no use."""
         self._ahead: dict[Key, ItemShape] | None = None
         """Items that were read in a later state than events have told of."""
 
@@ -127,8 +134,12 @@ class Copy:
         """A document's content was read, as of this event; whether it was news."""
         if number <= self._content:
             return False
-        self._content = number
-        self.follower.document_changed(data, at)
+        previous, self._content = self._content, number
+        try:
+            self.follower.document_changed(data, at)
+        except BaseException:
+            self._content = previous
+            raise
         return True
 
     def load(self, item: ItemShape, since: int | None = None) -> tuple[ItemShape | None, bool]:
@@ -157,8 +168,10 @@ class Copy:
             if self._ahead is None:
                 self._ahead = {}
             self._ahead[key] = msgspec.structs.replace(item, data=item.data.copy())
-        self.numbers[key] = number
-        self.follower.item_changed(key, item.data, item.date_updated, How.LOADED)
+            if len(self._ahead) > MOST_AHEAD:
+                # Events that are so far behind may never come.
+                del self._ahead[next(iter(self._ahead))]
+        self._tell(key, item, How.LOADED)
         return item, True
 
     @contextlib.contextmanager
@@ -170,7 +183,7 @@ class Copy:
         finally:
             self._reads -= 1
             if not self._reads:
-                self._heard = None
+                self._heard, self.is_overrun = None, False
 
     def forget(self, key: Key) -> None:
         """The follower has let this item go: a read tells it anew."""
@@ -251,9 +264,18 @@ class Copy:
                 return False
         elif known is not None and ahead is None:
             how = How.UPDATED  # an addition of what is known
-        self.numbers[key] = item.last_event_id
-        self.follower.item_changed(key, item.data, item.date_updated, how)
+        self._tell(key, item, how)
         return True
+
+    def _tell(self, key: Key, item: ItemShape, how: How) -> None:
+        # Before it is told: a follower may let it go at once.
+        self.numbers[key] = item.last_event_id
+        try:
+            self.follower.item_changed(key, item.data, item.date_updated, how)
+        except BaseException:
+            # Nobody holds it as it is: a read tells it anew.
+            self.forget(key)
+            raise
 
     def _was_removed(self, event: EventShape) -> bool:
         key = self.key_of(event)
@@ -276,10 +298,13 @@ class Copy:
         return ahead
 
     def _hear(self, key: Key, told: ItemShape | int) -> None:
-        if self._reads:
-            if self._heard is None:
-                self._heard = {}
-            self._heard[key] = told
+        if not self._reads or self.is_overrun:
+            return
+        if self._heard is None:
+            self._heard = {}
+        self._heard[key] = told
+        if len(self._heard) > MOST_HEARD:
+            self._heard, self.is_overrun = None, True
 
     def key_of(self, item: ItemShape | EventShape) -> Key | None:
         """What an item, or the item of an event, is called; None when it is none of this kind of object."""

@@ -18,7 +18,7 @@ from .copies import Copy, Follower, Key, Kind
 from .keeping import Keeper
 from .kept import SyncStore
 from .reading import Item, ItemsPage, Order, Reading
-from .shapes import NOTHING, EventShape, ItemShape, decode_notice
+from .shapes import NOTHING, EventShape, ItemShape, decode_notice, items_of
 from .speaking import Speaker
 from .subscriptions import Subscriptions
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LARGEST_NOTICE: Final = 1_048_576
+"""In bytes; the whole of what a server tells at a time is far less."""
 READ_AGAIN_AFTER_S: Final = 5.0
 """Between attempts to read what a server has lost."""
 
@@ -131,7 +133,7 @@ class Following:
             except msgspec.MsgspecError as error:
                 raise SyncObjectError(f"the document cannot be read: {error}") from None
         self._keeper.opened(copy, root.data, root.date_updated)
-        for item in root.items or ():
+        for item in items_of(root.items or ()):
             self._reading.load(copy, item)
         if include_items:
             self._is_known(copy)
@@ -151,9 +153,12 @@ class Following:
             for item in items:
                 key, index = (None, int(item.key)) if kind is Kind.LIST else (str(item.key), None)
                 copy.load(ItemShape(msgspec.Raw(item.data), item.number, item.at, key, index))
-        except msgspec.MsgspecError as error:
-            # What another version has kept is read anew.
-            log.warning("sync.kept_not_readable", extra={"object": stored.sid, "why": str(error)})
+        except ConversationsError:
+            raise
+        except Exception as error:
+            # What another version has kept, or a bad disk, is read anew.
+            why = str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+            log.warning("sync.kept_not_readable", extra={"object": stored.sid, "why": why})
             self._keeper.forget(copy)
             return None
         copy.is_whole = True
@@ -270,6 +275,8 @@ class Following:
     def notified(self, message_type: str, payload: bytes) -> None:
         """A notification of Sync; others, and what cannot be read, are passed over."""
         try:
+            if len(payload) > LARGEST_NOTICE:
+                raise ValueError("it is too large")
             notice = decode_notice(payload)
         except ValueError:
             log.warning("sync.not_readable", extra={"message_type": message_type[:40], "bytes": len(payload)})
@@ -346,6 +353,9 @@ class Following:
                     if self._is_open(copy):
                         await asyncio.sleep(READ_AGAIN_AFTER_S)
                         continue
+                except Exception as error:
+                    # It stays as it is; the others are read all the same.
+                    log.error("sync.follower_failed", extra={"object": copy.sid}, exc_info=error)
                 self._doubtful.popleft()
         finally:
             self._reads_again = False

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from .copies import Key, Kind
+from .shapes import Number
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -17,7 +18,7 @@ class StoredObject(msgspec.Struct, frozen=True):
     kind: Kind
     sid: str
     items_url: str | None
-    last_event_id: int
+    last_event_id: Number
     data: bytes | None
     """Of a document."""
     at: str
@@ -26,11 +27,11 @@ class StoredObject(msgspec.Struct, frozen=True):
         return f"<StoredObject {self.kind} {self.sid} at {self.last_event_id}>"
 
 
-class StoredItem(msgspec.Struct, frozen=True):
+class StoredItem(msgspec.Struct, frozen=True, array_like=True):
     """An item, as of the event of this number."""
 
     key: Key
-    number: int
+    number: Number
     data: bytes
     at: str
 

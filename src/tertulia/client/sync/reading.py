@@ -5,15 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import quote
 
 import msgspec
 
-from tertulia.client.errors import ForbiddenError, InvalidArgumentError, NotFoundError, SyncObjectError
+from tertulia.client.errors import (
+    ConversationsError,
+    ForbiddenError,
+    InvalidArgumentError,
+    NotFoundError,
+    SyncObjectError,
+)
+from tertulia.client.paging import Trail
+from tertulia.client.urls import segment
 
 from .copies import Copy, Key, Kind
 from .keeping import Keeper
-from .shapes import ItemsAnswer, ItemShape, Root
+from .shapes import ItemsAnswer, ItemShape, Meta, Root, items_of
 
 if TYPE_CHECKING:
     from tertulia.client.calls import Calls
@@ -56,7 +63,7 @@ class Reading:
 
     async def root(self, name: str, kind: Kind, *, include_items: bool = False) -> Root:
         """An object as it is opened. Raises ``SyncObjectError`` when it is not there or may not be seen."""
-        url = f"{self.sync_url}/v3/{PATHS[kind]}/{quote(name, safe='')}"
+        url = f"{self.sync_url}/v3/{PATHS[kind]}/{segment(name)}"
         try:
             return await self._calls.get(url, Root, {"Include": "items"} if include_items else {})
         except (NotFoundError, ForbiddenError) as error:
@@ -64,18 +71,17 @@ class Reading:
 
     async def read_all(self, copy: Copy, page_size: int) -> None:
         params: dict[str, str] = {"PageSize": str(page_size), "Order": "asc"}
-        token: str | None = None
+        trail = Trail()
         with copy.reading() as since:
             while True:
-                answer = await self._ask(copy, params)
-                for item in answer.items:
+                items, meta = await self._ask(copy, params)
+                for item in items:
                     self.load(copy, item, since)
-                if not answer.meta.next_token:
-                    return
-                if answer.meta.next_token == token:
-                    raise SyncObjectError("the server goes round in circles")
-                token = answer.meta.next_token
-                params = {"PageToken": token}
+                if not trail.leads_on(meta.next_token):
+                    break
+                params = {"PageToken": meta.next_token or ""}
+        if trail.is_lost:
+            raise SyncObjectError(f"the pages of the {copy.kind} do not end")
 
     async def page(self, copy: Copy, start: Key | None, order: Order, limit: int, inclusive: bool) -> ItemsPage:
         if limit < 1:
@@ -85,9 +91,8 @@ class Reading:
         if start is not None:
             params["From"] = str(start)
         with copy.reading() as since:
-            answer = await self._ask(copy, params)
-            is_first, is_last = answer.meta.previous_token is None, answer.meta.next_token is None
-            shapes = answer.items
+            shapes, meta = await self._ask(copy, params)
+            is_first, is_last = meta.previous_token is None, meta.next_token is None
             if not inclusive and start is not None:
                 if shapes and copy.key_of(shapes[0]) == start:
                     # It is itself what comes before.
@@ -99,8 +104,8 @@ class Reading:
 
     async def item(self, copy: Copy, key: Key) -> Item | None:
         with copy.reading() as since:
-            answer = await self._ask(copy, {"Index" if copy.kind is Kind.LIST else "Key": str(key)})
-            return self.load(copy, answer.items[0], since) if answer.items else None
+            items, _ = await self._ask(copy, {"Index" if copy.kind is Kind.LIST else "Key": str(key)})
+            return self.load(copy, items[0], since) if items else None
 
     def load(self, copy: Copy, shape: ItemShape, since: int | None = None) -> Item | None:
         """An item that was read; None when it is no more, or cannot be read."""
@@ -112,7 +117,12 @@ class Reading:
         except msgspec.MsgspecError as error:
             # One item that makes no sense must not hide all the others.
             log.warning("sync.item_not_readable", extra={"object": copy.sid, "why": str(error)})
-            copy.forget(key)
+            return None
+        except ConversationsError:
+            raise
+        except Exception as error:
+            # Nor one that its follower cannot bear.
+            log.error("sync.follower_failed", extra={"object": copy.sid}, exc_info=error)
             return None
         if now is None:
             return None
@@ -144,7 +154,7 @@ class Reading:
             copy.gone(key)
             self._keeper.remove_item(copy, key)
 
-    async def _ask(self, copy: Copy, params: Mapping[str, str]) -> ItemsAnswer:
+    async def _ask(self, copy: Copy, params: Mapping[str, str]) -> tuple[list[ItemShape], Meta]:
         if copy.items_url is None:
             raise SyncObjectError("a document has no items")
         try:
@@ -153,7 +163,9 @@ class Reading:
             raise SyncObjectError(f"the {copy.kind} is gone, or may not be seen any more") from error
         if not self._is_open(copy):
             raise SyncObjectError(f"the {copy.kind} is not followed any more")
-        return answer
+        if copy.is_overrun:
+            raise SyncObjectError(f"the {copy.kind} changes faster than it can be read")
+        return items_of(answer.items), answer.meta
 
 
 def _is_up_to(key: Key, other: Key) -> bool:

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from tertulia.client.connection import ClientRequest
+from tertulia.client.decoding import decoder
 from tertulia.client.errors import ClientShutDownError, ConversationsError
 
 from .shapes import Accepted
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
+_accepted: Final = decoder(Accepted)
 
 
 class Speaker:
@@ -92,6 +92,6 @@ class Speaker:
 
 def _terms(body: bytes) -> Accepted:
     try:
-        return msgspec.json.decode(body or b"{}", type=Accepted)
+        return _accepted(body or b"{}")
     except ValueError:
         return Accepted()  # taken it is

@@ -199,9 +199,9 @@ class Subscriptions:
         sid = event.object_sid or ""
         asked = self._answered(sid, correlation_id)
         copy = self._followed.get(sid)
-        if copy is None and event.object_type is not None:
+        if copy is None and asked is not None:
             # It was asked for before it was cancelled, and established after.
-            self._cancelled[sid] = event.object_type
+            self._cancelled[sid] = asked.copy.kind.value
         if copy is None or asked is None or asked.copy is not copy:
             return None
         self._stop_asking(sid)
