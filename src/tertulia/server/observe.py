@@ -350,7 +350,8 @@ _JOB_SECONDS = Histogram(
 )
 PUSHES = Counter(
     "tertulia_pushes_total",
-    "Devices told, by kind of notice and by what became of it (sent, gone, failed, expired, withdrawn; waiting: tried again).",
+    "Devices told, by kind of notice and by what became of it (sent, gone, failed, expired, withdrawn; waiting: tried"
+    " again).",
     ["notice", "state"],
     registry=REGISTRY,
 )
