@@ -201,6 +201,8 @@ def test_a_token_that_is_no_good_is_refused_in_a_sentence_without_it(town: Town)
         ((), "which server?"),
         (("--url", "http://127.0.0.1:1"), "who connects?"),
         (("--url", "localhost:8080", "--token", "x"), "expected http"),
+        (("--url", "http://[::1", "--token", "x"), "server_url is no URL"),
+        (("--url", "http://127.0.0.1:99999", "--token", "x"), "server_url is no URL"),
         (("--token", "x", "--as", "bob", "--url", "http://127.0.0.1:1"), "--token and --as are two ways"),
         (("--data", "somewhere"), "--data needs --as"),
         (("--data", "nowhere-at-all", "--as", "bob"), "no data folder at nowhere-at-all"),

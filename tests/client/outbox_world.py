@@ -69,6 +69,8 @@ class World:
         lag: int | None,
         replay_s: float = REPLAY_S,
         settings: Mapping[int, float] | None = None,
+        *,
+        sleeps: bool = False,
     ) -> None:
         self.fates = list(fates)
         self.deaths = set(deaths)
@@ -78,6 +80,9 @@ class World:
         self.replay_s = replay_s
         self.settings = settings or {}
         """At which looks at the device's clock it is set, and how far it is off from then on."""
+        self.sleeps = sleeps
+        """Whether the steady clock stands still while minutes pass."""
+        self.slept_s = 0.0
         self.looks = 0
         self.off_s = 0.0
         self.on_its_way: list[ClientRequest] = []
@@ -101,8 +106,13 @@ class World:
     def pass_minutes(self) -> None:
         """Eleven, so that the server forgets what it answered."""
         self.now += 660
+        self.slept_s += 660 * self.sleeps
         while self.meanwhile:
             self.say(*self.meanwhile.pop(0))
+
+    def steady(self) -> float:
+        """What nobody can set, and what may stand still."""
+        return self.now - START - self.slept_s
 
     def deliver(self) -> None:
         """What was on its way gets there."""
@@ -144,7 +154,6 @@ class Process:
         rest_s: float = 0.0001,
         steady: Callable[[], float] | None = None,
     ) -> None:
-        begun = world.now
         self.world = world
         self.replays_mutations_s = world.replay_s
         self.died = asyncio.Event()
@@ -157,7 +166,7 @@ class Process:
             self.emit,
             command_timeout=30,
             clock=world.clock,
-            steady=steady or (lambda: world.now - begun),
+            steady=steady or world.steady,
             settle_s=settle_s,
             rest_s=rest_s,
         )

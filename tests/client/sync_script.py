@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,8 +35,8 @@ class SyncScript(Scripted):
         """What becomes of the next subscriptions to an object, instead of what should."""
         self.terms: dict[str, Any] = {"estimated_delivery_in_ms": 10_000, "max_batch_size": 1000}
         self.gets: list[str] = []
-        self.rounds = False
-        """Whether pages lead to themselves."""
+        self.rounds: Iterator[str] | None = None
+        """Where one page leads after the other, for ever."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -69,7 +70,7 @@ class SyncScript(Scripted):
             for key, (number, data) in sorted(items.items())
             if start is None or key >= type(key)(start)
         ]
-        return {"items": found, "meta": {"next_token": "again"} if self.rounds else {}}
+        return {"items": found, "meta": {} if self.rounds is None else {"next_token": next(self.rounds)}}
 
     def _batch(self, frame: Frame) -> bytes:
         if self.refusals_of_batches:

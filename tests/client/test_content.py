@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tertulia.client.content import (
+    MOST_PAGES,
     CallToAction,
     Card,
     ContentData,
@@ -15,11 +16,13 @@ from tertulia.client.content import (
     MediaContent,
     Other,
     QuickReply,
+    Templates,
     Text,
     parse_content,
 )
 from tertulia.server.domain.content import CreateContent
 
+from .sessions import talking
 from .stage import Stage
 
 
@@ -107,3 +110,18 @@ def test_replies_are_read_by_either_name(name: str) -> None:
     content: ContentData = parse_content("twilio/quick-reply", {"body": "a", name: [{"title": "Yes", "id": "y"}]})
     assert isinstance(content, QuickReply)
     assert [(each.type, each.title, each.id) for each in content.replies] == [("QUICK_REPLY", "Yes", "y")]
+
+
+async def test_pages_of_templates_without_end_are_left() -> None:
+    async with talking() as talk:
+        pages = [{"templates": [{"sid": f"HX{number}"}], "meta": {"next_token": f"{number}"}} for number in range(150)]
+        talk.answers(*pages)
+        assert len(await Templates(talk.session).all()) == MOST_PAGES
+        assert len(talk.asked()) == MOST_PAGES
+
+
+def test_content_that_is_nested_too_deep_is_of_no_known_type() -> None:
+    deep: Any = []
+    for _ in range(950):
+        deep = [deep]
+    assert isinstance(parse_content("twilio/text", {"body": deep}), Other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 from contextlib import ExitStack
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tertulia.client.sync.copies import Copy, How, Key, Kind
+from tertulia.client.sync.copies import MOST_HEARD, Copy, How, Key, Kind
 from tertulia.client.sync.shapes import EventShape, ItemShape
 
 from .shelf import Notes, Shelf, Told, open_copy
@@ -395,6 +396,34 @@ def test_a_server_that_was_set_back_is_followed_on_from_there(shelf: Shelf, live
     for missing in live.copy.doubtful():
         live.copy.gone(missing)
     assert live.items == {key: held.number for key, held in shelf.items.items()}
+
+
+def test_what_is_read_ahead_of_its_events_does_not_pile_up() -> None:
+    """Of a server whose events never come as far as its answers."""
+    shelf = Shelf(Kind.LIST)
+    notes = Notes(forgets=True)
+    copy = open_copy(shelf, notes)
+    copy.went_live(shelf.last)
+    tracemalloc.start()
+    for index in range(5000):
+        copy.load(ItemShape(msgspec.Raw(b"7" + b" " * 10_000), 7, "then", None, index))
+        notes.let_go(index)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 10_000_000
+
+
+def test_a_read_that_is_overrun_says_so_and_the_next_is_as_any(shelf: Shelf, live: Notes) -> None:
+    with live.copy.reading():
+        for number in range(MOST_HEARD + 1):
+            event = EventShape(number, "then", item_key=f"{number}")
+            live.copy.apply("map_item_removed", event, replayed=False)
+        told = [live.copy.is_overrun]
+    told.append(live.copy.is_overrun)
+    with live.copy.reading():
+        hear(live, shelf.put("a"))
+        told.append(live.copy.is_overrun)
+    assert told == [True, False, False]
 
 
 def test_what_a_copy_says_of_itself_holds_no_content(shelf: Shelf, live: Notes) -> None:

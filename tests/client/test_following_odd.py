@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from tertulia.client.errors import SyncObjectError
+from tertulia.client.errors import ServerError, SyncObjectError
 from tertulia.client.sqlite_store import SqliteStore
-from tertulia.client.sync import How, Key, Kind, StoredObject
-from tertulia.wire.sync import MAP_EVENT, REPLAY_EVENT
+from tertulia.client.sync import How, Key, Kind, StoredItem, StoredObject
+from tertulia.client.sync.following import LARGEST_NOTICE
+from tertulia.wire.sync import LIST_EVENT, MAP_EVENT, REPLAY_EVENT
 
 from .connecting import config_of
 from .desk import Desk, Heard
@@ -186,11 +189,114 @@ async def test_a_document_that_cannot_be_used_cannot_be_opened(server: SyncScrip
     assert len(desk.following) == 0
 
 
-async def test_pages_that_never_end_are_not_followed_for_ever(server: SyncScript, desk: Desk) -> None:
+@pytest.mark.parametrize("tokens", [["again"], ["a", "b"], ["a", "b", "c", "b"]])
+async def test_pages_that_never_end_are_not_followed_for_ever(
+    server: SyncScript, desk: Desk, tokens: list[str]
+) -> None:
     [heard] = await open_many(desk, 1)
-    server.rounds = True
+    server.rounds = itertools.cycle(tokens)
     with pytest.raises(SyncObjectError):
         await desk.following.read_all(heard.copy)
+    assert len(server.gets) <= 6
+
+
+DEEP = msgspec.Raw(b"[" * 3000 + b"]" * 3000)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**70, -7, 1.5, "x", None])
+async def test_a_number_that_cannot_be_is_passed_over_with_its_event_alone(
+    server: SyncScript, desk: Desk, number: object
+) -> None:
+    heard = await desk.open("MP0", Kind.MAP)
+    odd = {"id": number, "map_sid": "MP0", "item_key": "odd", "item_data": 1}
+    honest = {"id": 1, "map_sid": "MP0", "item_key": "honest", "item_data": 2}
+    server.later({"event_type": "map_item_added", "events": [odd, honest]}, MAP_EVENT)
+    server.later(added("MP0", 2, "later", 3), MAP_EVENT)
+    await until(lambda: "later" in heard.items)
+    assert heard.added == ["honest", "later"]
+
+
+@pytest.mark.parametrize("index", [-5, 2**63, 2**80, "1"])
+async def test_a_place_that_cannot_be_is_passed_over(server: SyncScript, desk: Desk, index: object) -> None:
+    heard = await desk.open("ES0", Kind.LIST)
+    events = [{"id": 1, "list_sid": "ES0", "item_index": each, "item_data": 1} for each in (index, 0)]
+    events[1]["id"] = 2
+    server.later({"event_type": "list_item_added", "events": events}, LIST_EVENT)
+    await until(lambda: heard.items)
+    assert list(heard.items) == [0]
+
+
+@pytest.mark.parametrize("number", [2**63, 2**70, -7, "x"])
+async def test_an_item_with_a_number_that_cannot_be_hides_no_other(
+    server: SyncScript, desk: Desk, number: object
+) -> None:
+    heard = await desk.open("MP0", Kind.MAP)
+    server.contents["MP0"] = {"a": (0, 1), "b": (number, 2), "c": (0, 3)}
+    await desk.following.read_all(heard.copy)
+    assert heard.items == {"a": 1, "c": 3}
+
+
+@pytest.mark.parametrize("number", [2**63, 2**70, "x"])
+async def test_an_object_with_a_number_that_cannot_be_is_not_followed(
+    server: SyncScript, desk: Desk, number: Any
+) -> None:
+    server.lasts["MP0"] = number
+    with pytest.raises(ServerError):
+        await desk.following.open("MP0", Kind.MAP, Heard())
+    assert len(desk.following) == 0
+
+
+async def test_what_is_nested_too_deep_is_passed_over_or_the_fault_of_the_server(
+    server: SyncScript, desk: Desk
+) -> None:
+    heard = await desk.open("MP0", Kind.MAP)
+    server.later(added("MP0", 1, "deep", DEEP), MAP_EVENT)
+    server.later(added("MP0", 2, "a", 1), MAP_EVENT)
+    await until(lambda: heard.items)
+    assert heard.items == {"a": 1}
+    server.contents["MP0"] = {"a": (2, 1), "b": (0, DEEP)}
+    with pytest.raises(ServerError):
+        await desk.following.read_all(heard.copy)
+    server.contents["ET0"] = DEEP
+    with pytest.raises(ServerError):
+        await desk.following.open("ET0", Kind.DOCUMENT, Heard())
+
+
+async def test_what_is_larger_than_any_notification_is_passed_over(server: SyncScript, desk: Desk) -> None:
+    heard = await desk.open("MP0", Kind.MAP)
+    server.later({"event_type": "map_item_added", "events": [{}] * 400_000}, MAP_EVENT)
+    server.later(added("MP0", 1, "large", "x" * LARGEST_NOTICE), MAP_EVENT)
+    server.later(added("MP0", 2, "a", "x" * (LARGEST_NOTICE // 2)), MAP_EVENT)
+    await until(lambda: "a" in heard.items)
+    assert heard.added == ["a"]
+
+
+class Moody(Heard):
+    """Cannot bear anything while it is in a bad mood."""
+
+    mood = "good"
+
+    def item_changed(self, key: Key, data: msgspec.Raw, at: str, how: How) -> None:
+        if self.mood == "bad":
+            raise RecursionError
+        super().item_changed(key, data, at, how)
+
+
+async def test_what_a_follower_could_not_bear_is_told_when_it_is_read(server: SyncScript, desk: Desk) -> None:
+    """An item that nobody holds is not taken for one that is known."""
+    heard = Moody()
+    heard.copy = await desk.following.open("ES0", Kind.LIST, heard)
+    assert await desk.following.settled(heard.copy, 10)
+    heard.mood = "bad"
+    event = {"id": 1, "list_sid": "ES0", "item_index": 0, "item_data": "words"}
+    server.later({"event_type": "list_item_added", "event": event}, LIST_EVENT)
+    await until(lambda: heard.copy.last_event_id == 1)
+    server.contents["ES0"] = {0: (1, "words")}
+    page = await desk.following.page(heard.copy)
+    assert page.items == [] and heard.items == {}
+    heard.mood = "good"
+    page = await desk.following.page(heard.copy)
+    assert [item.key for item in page.items] == [0] and heard.items == {0: "words"}
 
 
 async def test_a_server_that_was_set_back_is_read_again(server: SyncScript, desk: Desk) -> None:
@@ -217,3 +323,18 @@ async def test_a_server_that_was_set_back_is_read_again(server: SyncScript, desk
     await until(lambda: "fresh" in roster.items)
     assert roster.copy.last_event_id == 6
     assert not any(each.copy.is_doubtful for each in (document, roster, messages))
+
+
+async def test_what_is_kept_and_cannot_be_used_is_read_anew(server: SyncScript, desk: Desk, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open(server.url, "ana")
+    store.save(StoredObject("MP0", Kind.MAP, "MP0", "http://any/key/MP0/Items", 0, None, "then"))
+    store.save_item("MP0", StoredItem("a", 0, b"no JSON", "then"))
+    desk.following.store = store
+    server.contents["MP0"] = {"a": (0, 1)}
+    heard = await desk.open("MP0", Kind.MAP)
+    assert len(server.gets) == 1
+    await desk.following.read_all(heard.copy)
+    assert heard.items == {"a": 1}
+    desk.following.store = None
+    await store.close()

@@ -13,15 +13,17 @@ from typing import Any, cast
 
 import pytest
 
-from tertulia.client import ConnectionState, Conversation, ConversationsClient, TokenRequest
+from tertulia.client import ConnectionState, Conversation, ConversationsClient, TokenRequest, sqlite_thread
 from tertulia.client.draft import MessageDraft
 from tertulia.client.errors import (
     ApiError,
     ClientShutDownError,
+    InitializationError,
     InvalidArgumentError,
     OutboxError,
     OutboxFullError,
     StoreError,
+    StoreInUseError,
 )
 from tertulia.client.events import MessageFailed, MessagePending, MessageSent
 from tertulia.client.media import FileToSend
@@ -588,6 +590,48 @@ async def test_what_waits_is_sent_in_nobody_elses_name(stage: Stage, tmp_path: P
         ("ben", "from ben"),
         ("ana", "from ana"),
     ]
+
+
+async def test_a_store_is_for_one_client_at_a_time(stage: Stage, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "chat.db", clock=stage.now)
+    desk = await at_one_table(stage, store=store)
+    ben = stage.client("ben", outbox=True, store=store)
+    with pytest.raises(InitializationError) as refused:
+        await ben.start()
+    assert isinstance(refused.value.__cause__, StoreInUseError) and "another client" in str(refused.value)
+    await ben.shutdown()
+    await desk.cut()
+    await desk.mine.post("from ana")
+    await desk.client.shutdown()
+    stage.proxy.admit()
+
+    ben = await stage.connect("ben", outbox=True, store=store)
+    await arrived(await (await ready(ben, desk.mine.sid)).post("from ben"))
+    assert [(message.author, message.body) async for message in desk.his.messages()] == [("ben", "from ben")]
+
+
+async def test_a_message_that_is_not_kept_in_time_is_not_there_later(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(bytes):
+        def __conform__(self, protocol: object) -> bytes:
+            time.sleep(0.15)
+            return bytes(self)
+
+    store = SqliteStore(tmp_path / "chat.db", clock=stage.now)
+    desk = await at_one_table(stage, store=store)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_thread, "PATIENCE_S", 0.03)
+        with pytest.raises(StoreError):
+            await desk.mine.post("hello", media=[FileToSend(Slow(b"hello"))])
+        with pytest.raises(StoreError):
+            await desk.mine.post("hello")
+        assert not desk.mine.pending_messages
+    await arrived(await desk.mine.post("hello"))
+    await desk.client.shutdown()
+    await stage.connect("ana", outbox=True, store=store)
+    await settle()
+    assert await desk.read() == ["hello"] and not store.rows()
 
 
 CHILD = dedent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -106,9 +107,20 @@ async def test_receipts_are_read_through_all_pages(talk: Talk) -> None:
 
 
 async def test_pages_that_lead_to_themselves_end(talk: Talk) -> None:
-    page = {"delivery_receipts": [receipt(1)], "meta": {"next_token": "again"}}
-    talk.answers(page, page)
-    assert len([each async for each in Receipts(talk.session).delivery("CH1", "IM1")]) == 2
+    for tokens in (["again"] * 2, ["a", "b", "a"]):
+        talk.answers(*({"delivery_receipts": [receipt(1)], "meta": {"next_token": token}} for token in tokens))
+        found = [each async for each in Receipts(talk.session).delivery("CH1", "IM1")]
+        assert len(found) == len(tokens)
+        talk.answers(*({"message_recipients": [MAIL], "meta": {"next_token": token}} for token in tokens))
+        assert len([each async for each in Receipts(talk.session).all_recipients("CH1")]) == len(tokens)
+
+
+async def test_a_sid_is_one_part_of_a_path_and_dates_have_a_zone(talk: Talk) -> None:
+    told = {**receipt(1), "date_created": "2026-01-02T03:04:05", "date_updated": "0001-01-01T00:00:00+14:00"}
+    talk.answers({"delivery_receipts": [told]})
+    [found] = [each async for each in Receipts(talk.session).delivery("../admin", "IM%s?a=b")]
+    assert (found.date_created, found.date_updated) == (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), None)
+    assert talk.asked() == [("/Conversations/..%2Fadmin/Messages/IM%25s%3Fa%3Db/Receipts", {})]
 
 
 async def test_channel_metadata_is_asked_for_once(talk: Talk) -> None:

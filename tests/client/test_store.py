@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sqlite3
@@ -10,12 +11,14 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from tertulia.client import sqlite_rows, sqlite_thread
 from tertulia.client.errors import StoreError, StoreInUseError
 from tertulia.client.sqlite_store import SqliteStore
 from tertulia.client.store import OutboxRow
@@ -61,6 +64,10 @@ def a_list(name: str = "CH1.messages", last_event_id: int = 7) -> StoredObject:
 
 def item(key: str | int, number: int = 1, data: bytes = b'{"a":1}') -> StoredItem:
     return StoredItem(key=key, number=number, data=data, at="2026-01-02T03:04:05.678Z")
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tertulia-store")]
 
 
 # --- what is kept
@@ -376,10 +383,92 @@ async def test_a_second_client_of_the_same_process_is_refused(path: Path) -> Non
     await second.close()
 
 
-async def test_the_thread_ends_when_the_store_is_closed(path: Path) -> None:
-    def threads() -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("tertulia-store")]
+async def test_a_second_client_with_the_same_store_is_refused(path: Path) -> None:
+    store, ana, ben = SqliteStore(path), object(), object()
+    await store.open(URL, owner=ana)
+    assert await store.open(URL, "ana", owner=ana) == "ana"
+    for identity in (None, "ana", "ben"):
+        with pytest.raises(StoreInUseError):
+            await store.open(URL, identity, owner=ben)
+    await store.close(owner=ben)
+    store.remember("whose", b"ana's")
+    assert store.recall("whose") == b"ana's"
+    await store.close(owner=ana)
+    assert await store.open(URL, "ben", owner=ben) == "ben" and store.recall("whose") is None
+    await store.close(owner=ben)
 
+
+async def test_a_store_that_cannot_be_opened_is_nobodys(path: Path) -> None:
+    first, second = await opened(SqliteStore(path)), SqliteStore(path)
+    with pytest.raises(StoreInUseError):
+        await second.open(URL, "ana", owner=object())
+    await first.close()
+    assert await second.open(URL, "ben", owner=object()) == "ben"
+    await second.close()
+
+
+# --- a disk that takes its time
+
+
+class Slow(bytes):
+    """Some bytes that take their time to be written."""
+
+    def __conform__(self, protocol: object) -> bytes:
+        time.sleep(0.15)
+        return bytes(self)
+
+
+@contextlib.contextmanager
+def impatience() -> Iterator[None]:
+    """Nobody waits for the disk inside."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite_thread, "PATIENCE_S", 0.03)
+        yield
+
+
+async def test_a_message_that_was_not_kept_in_time_is_not_kept_later(path: Path) -> None:
+    store = await opened(SqliteStore(path))
+    with impatience():
+        with pytest.raises(StoreError):
+            await store.add(OutboxRow("slow", 1, b""), [Slow(b"file")])
+        with pytest.raises(StoreError):
+            await store.add(OutboxRow("behind it", 2, b""))
+    await store.add(OutboxRow("later", 3, b""))
+    assert [row.id for row in store.rows()] == ["later"]
+    await store.close()
+
+
+async def test_what_the_disk_was_just_finishing_is_undone(path: Path) -> None:
+    thread = sqlite_thread.StoreThread(path)
+    await thread.begin()
+    keep = sqlite_rows.PUT_ROW, (1, "a", 1, b"")
+    drop = sqlite_rows.REMOVE_ROW, (1, "a")
+    await thread.answer(
+        lambda connection: connection.set_trace_callback(lambda sql: time.sleep(0.15 * (sql == "COMMIT")))
+    )
+    with impatience(), pytest.raises(StoreError):
+        await thread.durably([keep], [drop])
+    assert thread.ask(lambda connection: sqlite_rows.rows(connection, 1)) == []
+    await thread.end()
+
+
+async def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(path: Path) -> None:
+    store = await opened(SqliteStore(path))
+    store.remember("fact", Slow(b"1"))
+    with impatience():
+        await store.close()
+    # It is still at it, and nobody waits.
+    assert threads()
+    with pytest.raises(StoreError):
+        store.rows()
+    async with asyncio.timeout(10):
+        while threads():  # noqa: ASYNC110 (a thread has no event)
+            await asyncio.sleep(0.005)
+    assert (await opened(store)).recall("fact") == b"1"
+    await store.close()
+
+
+async def test_the_thread_ends_when_the_store_is_closed(path: Path) -> None:
     store = SqliteStore(path)
     assert not threads()
     for _ in range(2):

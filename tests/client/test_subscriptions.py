@@ -448,6 +448,15 @@ def test_a_cancellation_that_overtook_what_it_cancels_is_said_again(line: Line) 
     assert requested(again) == ["MP1"]
 
 
+def test_what_was_never_asked_for_is_not_cancelled_however_often_it_is_told(line: Line) -> None:
+    line.settle("MP1")
+    for correlation_id in (None, 1, 1001, 1e300):
+        for number in range(10):
+            event = EventShape(object_sid=f"ES{number}", object_type="list", replay_status="completed")
+            assert line.subscriptions.established(event, correlation_id, line.now) is None
+    assert line.subscriptions.deadline is None and line.batch() is None
+
+
 def test_a_cancellation_that_comes_late_is_made_good(line: Line) -> None:
     [former] = line.settle("MP1")
     line.subscriptions.unfollow(former)

@@ -7,9 +7,22 @@ import pytest
 from tertulia.client import User, UserField
 from tertulia.client.errors import ForbiddenError, InvalidArgumentError, NotFoundError
 from tertulia.client.events import UserSubscribed, UserUnsubscribed, UserUpdated
-from tertulia.server.domain.users import UpdateUser
+from tertulia.server.domain.users import DeleteUser, UpdateUser
 
 from .stage import Stage, until
+
+
+async def test_who_was_deleted_is_in_no_conversation(stage: Stage) -> None:
+    sid = await stage.room("ana")
+    ana = await stage.connect("ana")
+    room = await ana.get_conversation(sid)
+    await stage.world.do(DeleteUser, user="ana")
+    await until(lambda: not ana.known_conversations)
+    for wanted in (sid, "CH" + "0" * 32):
+        with pytest.raises(NotFoundError):
+            await ana.get_conversation(wanted)
+    with pytest.raises((NotFoundError, InvalidArgumentError)):
+        await room.ready(timeout=5)
 
 
 async def test_ones_own_user_is_there_after_the_start_and_can_be_changed(stage: Stage) -> None:

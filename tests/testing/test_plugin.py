@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -188,6 +190,39 @@ def test_webhooks_are_captured_and_signed(tertulia_webhooks: WebhookReceiver, te
     tertulia_webhooks.clear()
     with pytest.raises(TimeoutError, match="nothing"):
         tertulia_webhooks.wait_for("onConversationAdded", timeout=0.05)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ("Content-Length: abc", b"", b"400"),
+        ("Content-Length: -1", b"", b"400"),
+        ("Content-Length: \xb2", b"", b"400"),
+        ("Content-Length: " + "9" * 5000, b"", b"400"),
+        ("Content-Length: 3", b"a=\xff", b"400"),
+        ("Content-Length: 10", b"a=b", b"400"),
+        ("Content-Length: 9999999", b"", b"413"),
+        ("Content-Length: 3", b"a=b", b"200"),
+    ],
+)
+def test_what_is_no_webhook_is_refused_in_silence(
+    headers: str, body: bytes, status: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    receiver = WebhookReceiver("secret")
+    receiver.start()
+    try:
+        with socket.create_connection(("127.0.0.1", httpx.URL(receiver.url).port or 0), WITHIN_S) as caller:
+            caller.sendall(f"POST /webhooks HTTP/1.1\r\n{headers}\r\n\r\n".encode("latin-1") + body)
+            caller.shutdown(socket.SHUT_WR)
+            assert caller.recv(100).split()[1] == status
+        # Who calls and leaves at once, with a reset.
+        with socket.create_connection(("127.0.0.1", httpx.URL(receiver.url).port or 0), WITHIN_S) as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            caller.sendall(b"POST /webhooks HTTP/1.1\r\nContent-Length: 3\r\n\r\na")
+    finally:
+        receiver.stop()
+    assert len(receiver.captured) == (1 if status == b"200" else 0)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_time_brings_has_been_told_when_it_has_passed(

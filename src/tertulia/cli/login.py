@@ -20,6 +20,8 @@ import msgspec
 from tertulia.cli import variables
 from tertulia.cli.failure import CommandFailed
 from tertulia.client import Conversation, ConversationsClient, TokenProvider, TokenReason, TokenRequest
+from tertulia.client.errors import InvalidArgumentError
+from tertulia.client.urls import base_url
 
 TOKEN_COMMAND_S = 30.0
 """How long a command may take to print a token."""
@@ -74,6 +76,10 @@ def login(options: argparse.Namespace, environment: Mapping[str, str] = os.envir
         raise CommandFailed(f"which server? Give --url (or {variables.URL}), or --data DIR --as IDENTITY")
     if not url.startswith(("http://", "https://", "ws://", "wss://")):
         raise CommandFailed(f"--url {url}: expected http://host or https://host")
+    try:
+        base_url(url)
+    except InvalidArgumentError as error:
+        raise CommandFailed(str(error)) from None
     if options.token_command is not None:
         return Login(url, token_provider=_asking(options.token_command, quiet))
     token = (options.token or environment.get(variables.TOKEN) or "").strip()

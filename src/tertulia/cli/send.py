@@ -15,6 +15,7 @@ from tertulia.cli.login import Login, login, named
 from tertulia.client import ClientConfig, ConversationsClient
 from tertulia.client.errors import ConversationsError
 from tertulia.client.media import FileToSend
+from tertulia.client.urls import is_text
 
 START_S = 60.0
 """How long a server is waited for: a script has to know."""
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         ("TEXT", options.text),
         ("--attributes", options.attributes),
     ):
-        if text is not None and not _is_text(text):
+        if text is not None and not is_text(text):
             raise CommandFailed(f"{name}: not in UTF-8")
     attributes = _attributes(options.attributes)
     for path in options.file:
@@ -78,12 +79,3 @@ def _attributes(text: str | None) -> object:
         raise CommandFailed(f"--attributes: no JSON: {error}") from None
     except RecursionError:
         raise CommandFailed("--attributes: nested too deeply") from None
-
-
-def _is_text(argument: str) -> bool:
-    """Whether it has only characters, and no bytes that stand for none."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -10,6 +10,7 @@ In reading order:
 * ``outbox`` and ``store`` — sending without a connection, and keeping things on disk.
 * ``link`` and ``connection`` — the socket; ``calls`` — requests over it; ``tokens`` and ``renewal`` — who we are.
 * ``sync`` — copies of the server's objects, kept by its events.
+* ``decoding``, ``moments`` and ``attributes`` — what others have written, read so that it does no harm.
 """
 
 from __future__ import annotations

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
-from tertulia.wire.requests import Reply, phrase
+from tertulia.wire.requests import Reply
 
-from .calls import JSON, MUTATION_ID
+from .calls import JSON, MUTATION_ID, error_of
 from .clocks import Clocks, Moment, ServerTime
 from .connection import ClientRequest
+from .decoding import decoder
 from .errors import (
     ApiError,
     ClientShutDownError,
@@ -42,7 +43,6 @@ from .errors import (
     ThrottledError,
     TokenError,
     TransportError,
-    api_error,
 )
 from .files import FileToSend, Progress
 from .pending import PendingMessage, PendingState, Record
@@ -260,7 +260,7 @@ class Attempts:
             raise
         if 200 <= reply.status < 300:
             return await self._accepted(record, reply, None if was_open else asked)
-        error = _error_of(reply)
+        error = error_of(reply)
         if error.status >= 500:
             self._leave_open(message)
             return self._answered(record, error)
@@ -436,18 +436,5 @@ def _harmless(progress: Progress | None) -> Progress | None:
     return tell
 
 
-def _error_of(reply: Reply) -> ApiError:
-    try:
-        body = msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
-        body = None
-    error = api_error(reply.status, body, phrase(reply.status))
-    if isinstance(error, ThrottledError):
-        for name, value in reply.headers:
-            if name.lower() == "retry-after" and value.isdigit():
-                error.retry_after = float(value)
-    return error
-
-
-_answer = msgspec.json.Decoder(Answer, strict=False).decode
-_accepted = msgspec.json.Decoder(Accepted).decode
+_answer = decoder(Answer, strict=False)
+_accepted = decoder(Accepted)

@@ -18,6 +18,7 @@ from .config import ClientConfig
 from .connection import ClientRequest, Connection
 from .decoding import decoded
 from .errors import (
+    ApiError,
     CommandTimeoutError,
     ConnectionLostError,
     InvalidArgumentError,
@@ -202,6 +203,11 @@ def _texts(params: Mapping[str, str]) -> Mapping[str, str]:
 def _checked(reply: Reply) -> Reply:
     if 200 <= reply.status < 300:
         return reply
+    raise error_of(reply)
+
+
+def error_of(reply: Reply) -> ApiError:
+    """What a refusal comes to."""
     try:
         body: Any = decoded(reply.body, object) if reply.body else None
     except ValueError:
@@ -209,7 +215,7 @@ def _checked(reply: Reply) -> Reply:
     error = api_error(reply.status, body, phrase(reply.status))
     if isinstance(error, ThrottledError):
         error.retry_after = _retry_after(reply)
-    raise error
+    return error
 
 
 def _or_raise(undecided: TransportError | Reply) -> Reply:

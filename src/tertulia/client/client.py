@@ -115,7 +115,7 @@ class ConversationsClient(Emitter):
             async with asyncio.timeout(self.config.start_timeout):
                 await self._life.begin()
         except (ConversationsError, TimeoutError) as error:
-            why = self._life.last_problem or "no answer in time"
+            why = str(error) or self._life.last_problem or "no answer in time"
             failure = (
                 error if isinstance(error, InitializationError) else InitializationError(f"the start failed: {why}")
             )

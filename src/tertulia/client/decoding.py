@@ -11,12 +11,12 @@ import msgspec
 T = TypeVar("T")
 
 
-def decoder(kind: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
+def decoder(kind: type[T], *, strict: bool = True) -> Callable[[bytes | msgspec.Raw], T]:
     """Reads JSON as this kind. What it gives raises ``msgspec.DecodeError``, and nothing else.
 
     That is a ``ValueError``, and says what is wrong where, not the value.
     """
-    return partial(_read, msgspec.json.Decoder(kind).decode)
+    return partial(_read, msgspec.json.Decoder(kind, strict=strict).decode)
 
 
 def decoded(data: bytes, kind: type[T]) -> T:

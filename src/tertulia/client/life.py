@@ -16,6 +16,7 @@ from .config import ClientConfig
 from .configuration import Configuration
 from .connection import Connection
 from .content import Templates
+from .decoding import decoded, decoder
 from .errors import ConversationsError, TokenError, TokenExpiredError, TokenRejectedError, TransportError
 from .events import (
     ConnectionErrorOccurred,
@@ -54,7 +55,7 @@ FLUSH_S = 3.0
 REFRESH_PAUSE_S = 5.0
 """Between two attempts to learn what the server says today, when it started from what it said before."""
 _CONFIGURATION = "configuration"
-_typing_notice = msgspec.json.Decoder(_TypingNotice).decode
+_typing_notice = decoder(_TypingNotice)
 
 
 class Life:
@@ -281,7 +282,7 @@ class Life:
             return None
         stored = store.recall(_CONFIGURATION)
         try:
-            return None if stored is None else msgspec.json.decode(stored, type=Configuration)
+            return None if stored is None else decoded(stored, Configuration)
         except ValueError:
             return None  # of another version: asked anew
 

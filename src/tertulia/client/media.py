@@ -14,11 +14,12 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
 from .bodies import pieces_of, whole
+from .decoding import decoded
 from .errors import (
     InvalidArgumentError,
     MediaError,
@@ -28,6 +29,7 @@ from .errors import (
     TokenError,
 )
 from .files import FileToSend, Progress, pieces
+from .urls import segment
 
 if TYPE_CHECKING:
     import httpx
@@ -174,7 +176,7 @@ class MediaService:
                 code, message = _said(body)
                 raise MediaUploadError(message, status=answer.status_code, code=code)
             try:
-                return msgspec.json.decode(body, type=_Record).sid
+                return decoded(body, _Record).sid
             except ValueError:
                 raise MediaUploadError("the answer to the upload cannot be read") from None
 
@@ -182,7 +184,7 @@ class MediaService:
 
     async def temporary_url(self, sid: str) -> str:
         """Raises ``MediaUrlError``."""
-        url = f"{self._session.configuration.links.media_service}/{quote(sid, safe='')}"
+        url = f"{self._session.configuration.links.media_service}/{segment(sid)}"
         return self._url_of(await self._read("GET", url, self._credentials(url)), sid)
 
     async def temporary_urls(self, sids: Sequence[str]) -> dict[str, str]:
@@ -198,7 +200,7 @@ class MediaService:
             headers = {**self._credentials(url), "Content-Type": "application/json"}
             told = await self._read("POST", url, headers, msgspec.json.encode({"command": "get", "list": named}))
             try:
-                elements = msgspec.json.decode(told, type=list[_SetElement])
+                elements = decoded(told, list[_SetElement])
             except ValueError:
                 raise MediaUrlError("the answer cannot be read") from None
             for element in elements:
@@ -315,7 +317,7 @@ class MediaService:
     @staticmethod
     def _url_of(told: bytes, sid: str) -> str:
         try:
-            url = msgspec.json.decode(told, type=_Record).links.content_direct_temporary
+            url = decoded(told, _Record).links.content_direct_temporary
         except ValueError:
             url = None
         if url is None:
@@ -368,7 +370,7 @@ def _wanted_pause(answer: httpx.Response) -> float:
 def _said(told: bytes) -> tuple[int | None, str]:
     """Code and message of a refusal."""
     try:
-        body = msgspec.json.decode(told)
+        body: Any = decoded(told, object)
     except ValueError:
         body = None
     known: dict[str, Any] = body if isinstance(body, dict) else {}

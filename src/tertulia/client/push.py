@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .config import PushConfig
+from .decoding import decoded
 from .errors import ClientShutDownError, ConversationsError, InvalidArgumentError, NotFoundError, PushRegistrationError
 from .push_store import MemoryPushStore, PushRecord, PushStore
+from .urls import segment
 
 if TYPE_CHECKING:
     from .session import Session
@@ -96,7 +98,7 @@ def _common(data: Mapping[str, Any]) -> dict[str, Any]:
     media = data.get("media")
     if isinstance(media, str):
         with contextlib.suppress(ValueError):
-            media = msgspec.json.decode(media)
+            media = decoded(media.encode(), object)
     return {
         "type": kind,
         "conversation_sid": _text(data.get("conversation_sid")),
@@ -278,7 +280,7 @@ class PushRegistrar:
     async def _take_back(self, channel: str, known: PushRecord) -> PushRecord | None:
         """What is recorded is registered no more; what is left of the record."""
         if known.registration_id:
-            await self._delete(f"/{known.registration_id}")
+            await self._delete(f"/{segment(known.registration_id)}")
         else:
             await self._delete("", {"binding_type": channel, "address": known.device_token})
         return self._forget(channel, known)

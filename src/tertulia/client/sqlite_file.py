@@ -54,6 +54,10 @@ _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _NOT_OURS: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+class Contradiction(Exception):
+    """What is in the file cannot all be true."""
+
+
 class _Unusable(Exception):
     """The file is not one of ours, or not any more."""
 
@@ -80,8 +84,10 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 def is_damage(error: Exception) -> bool:
     """Whether the file itself is broken, as opposed to a full disk and the like."""
+    if isinstance(error, sqlite3.Error):
+        return _code(error) in _NOT_OURS
     # What SQLite says of a broken file may be no text.
-    return isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _code(error) in _NOT_OURS)
+    return isinstance(error, Contradiction | UnicodeDecodeError)
 
 
 def set_aside(path: Path) -> None:
@@ -108,7 +114,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("COMMIT")
         for columns in _COLUMNS:
             # Counted, not read: a row that makes no sense is no reason to begin anew.
-            connection.execute(f"SELECT count(*) FROM ({columns} LIMIT 1)").fetchall()
+            connection.execute(f"SELECT count(*) FROM ({columns} LIMIT 1)").fetchall()  # noqa: S608 (a constant)
     except BaseException as error:
         connection.close()
         if isinstance(error, UnicodeDecodeError):

@@ -11,12 +11,15 @@ from typing import Final
 
 import msgspec
 
+from .sqlite_file import Contradiction
 from .sqlite_thread import Statement, transact
 from .store import OutboxRow
 from .sync import Kind, StoredItem, StoredObject
 
 log = logging.getLogger(__name__)
 
+_NATIVE: Final = (bytes,)
+"""A text is not taken for bytes in disguise."""
 _OBJECT: Final = "(SELECT id FROM objects WHERE scope = ? AND name = ?)"
 SAVE_FACT: Final = "INSERT OR REPLACE INTO facts (scope, name, value) VALUES (?, ?, ?)"
 # The items of an object that was made anew under its old name are another object's.
@@ -63,7 +66,10 @@ def enter(connection: sqlite3.Connection, server_url: str, identity: str | None)
     )
     transact(connection, [(login, (server_url, identity))])
     scope = find(connection, server_url, identity)
-    assert scope is not None
+    if scope is None:
+        raise Contradiction("a row that was written is not there")
+    # What nobody else has is looked at while another file can still be begun.
+    rows(connection, scope)
     return scope, identity
 
 
@@ -101,9 +107,11 @@ def load(connection: sqlite3.Connection, scope: int, name: str) -> tuple[StoredO
     if row is None:
         return None
     number, *told, seen_at = row
-    stored = msgspec.convert(dict(zip(StoredObject.__struct_fields__, (name, *told), strict=True)), StoredObject)
+    stored = msgspec.convert(
+        dict(zip(StoredObject.__struct_fields__, (name, *told), strict=True)), StoredObject, builtin_types=_NATIVE
+    )
     found = connection.execute("SELECT key, number, data, at FROM items WHERE object = ? ORDER BY key", (number,))
-    items = msgspec.convert(found.fetchall(), list[StoredItem])
+    items = msgspec.convert(found.fetchall(), list[StoredItem], builtin_types=_NATIVE)
     key = int if stored.kind is Kind.LIST else str
     if not all(isinstance(item.key, key) for item in items):
         raise msgspec.ValidationError(f"an item of a {stored.kind} has a key of another kind")

@@ -47,7 +47,11 @@ def is_text(text: str) -> bool:
 
 
 def _split(server_url: str) -> SplitResult:
-    parts = urlsplit(server_url)
+    try:
+        parts = urlsplit(server_url)
+        _ = parts.port
+    except ValueError:
+        raise InvalidArgumentError("server_url is no URL: its host or its port is none") from None
     if parts.scheme not in _SOCKET_SCHEMES or not parts.hostname:
         raise InvalidArgumentError("server_url is like https://chat.example, or wss://chat.example/v3/wsconnect")
     try:

@@ -172,7 +172,7 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
     @property
     def _takes_part(self) -> bool:
         """He does, or will as soon as his joining is told; also who did until it went, and is told that."""
-        return self._session.conversations.is_mine(self.sid) or self._is_joining or self._is_gone
+        return self.status is ConversationStatus.JOINED or self._is_joining or self._is_gone
 
     @property
     def _cannot_be_opened(self) -> bool:

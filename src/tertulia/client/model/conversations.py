@@ -71,10 +71,6 @@ class Conversations(ItemFollower):
     def knows(self, conversation: Conversation) -> bool:
         return self._announced.get(conversation.sid) is conversation
 
-    def is_mine(self, sid: str) -> bool:
-        """The user takes part in it, as far as is known."""
-        return sid in self._memberships
-
     async def load(self) -> None:
         """Opens the user's map, then all that is in it. Goes on until everything is usable, or the client ends."""
         following = self._session.following
