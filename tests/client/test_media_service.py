@@ -175,11 +175,11 @@ async def test_a_token_that_is_none_goes_nowhere(place: Place, token: str) -> No
 
 
 async def test_the_sid_of_a_file_is_no_way_to_anything_else(place: Place) -> None:
-    for sid in ("../admin", "ME1?x=y", "ME1#f"):
+    for sid in ("../admin", "..", "ME1?x=y", "ME1#f"):
         place.desk.gives_url()
         await place.service.temporary_url(sid)
     paths = [head.split(" ")[1] for head in place.desk.heard]
-    assert paths == ["/Media/..%2Fadmin", "/Media/ME1%3Fx%3Dy", "/Media/ME1%23f"]
+    assert paths == ["/Media/..%2Fadmin", "/Media/%2E%2E", "/Media/ME1%3Fx%3Dy", "/Media/ME1%23f"]
 
 
 async def test_nothing_is_redirected(place: Place) -> None:

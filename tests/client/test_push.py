@@ -13,11 +13,12 @@ import pytest
 from tertulia.client import ConversationsClient, PushConfig, push
 from tertulia.client.errors import ClientShutDownError, InvalidArgumentError, PushRegistrationError
 from tertulia.client.events import PushReceived
-from tertulia.client.push import PushNotification
+from tertulia.client.push import PushNotification, PushRegistrar
 from tertulia.client.push_store import FilePushStore, PushRecord
 from tests.engine.subscriptions import subscription
 
 from .connecting import nothing_left
+from .sessions import talking
 from .stage import Stage, until
 
 KEYS = {
@@ -174,6 +175,15 @@ async def test_a_new_device_token_takes_the_place_of_the_old(stage: Stage, tmp_p
     _, said = await start(stage, "ana", config_of(tmp_path / "push", "newest"))
     assert await devices(stage) == ["ana newest"]
     assert [b"DELETE" in message for message in said] == [True, False]
+
+
+async def test_the_id_of_a_registration_is_no_way_to_anything_else() -> None:
+    async with talking() as talk:
+        registrar = PushRegistrar(talk.session)
+        talk.answers({"id": "../admin?x=y"}, {})
+        await registrar.register("fcm", "phone")
+        await registrar.unregister("fcm")
+        assert [path for path, _ in talk.asked()] == ["/v1/registrations", "/v1/registrations/..%2Fadmin%3Fx%3Dy"]
 
 
 async def test_a_device_token_needs_to_be_told_what_it_is_for(stage: Stage) -> None:

@@ -454,7 +454,8 @@ async def test_what_the_disk_was_just_finishing_is_undone(path: Path) -> None:
 
 async def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(path: Path) -> None:
     store = await opened(SqliteStore(path))
-    store.remember("fact", Slow(b"1"))
+    store.save(a_map())
+    store.save_item("my.conversations", item("slow", data=Slow(b"1")))
     with impatience():
         await store.close()
     # It is still at it, and nobody waits.
@@ -464,7 +465,8 @@ async def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(path: Path) 
     async with asyncio.timeout(10):
         while threads():  # noqa: ASYNC110 (a thread has no event)
             await asyncio.sleep(0.005)
-    assert (await opened(store)).recall("fact") == b"1"
+    found = (await opened(store)).load("my.conversations")
+    assert found is not None and [each.data for each in found[1]] == [b"1"]
     await store.close()
 
 

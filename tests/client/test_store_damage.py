@@ -117,10 +117,13 @@ async def test_a_waiting_message_that_makes_no_sense_hides_no_other(path: Path, 
 
 
 async def test_facts_and_files_that_are_none_are_not_there(path: Path) -> None:
-    store = await spoiled(path, "UPDATE facts SET value = 'text'")
-    assert store.recall("fact") is None
-    await store.close()
-    os.unlink(path)
+    for value in ("'text'", "7", "x''", "x'00'", "replace(value, 'true', 'trut')"):
+        store = await spoiled(path, f"UPDATE facts SET value = CAST({value} AS BLOB)")
+        assert store.recall("fact") is None
+        store.remember("fact", b"")
+        assert store.recall("fact") == b""
+        await store.close()
+        os.unlink(path)
     store = await spoiled(path, "UPDATE outbox_files SET data = 7")
     with pytest.raises(StoreError):
         await store.file("waiting 0", 0)

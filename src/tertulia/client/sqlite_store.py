@@ -180,7 +180,7 @@ class SqliteStore:
 
     def remember(self, name: str, value: bytes) -> None:
         """Keep a fact, in place of the one of before."""
-        self._do(name, sqlite_rows.SAVE_FACT, self._scope, name, value)
+        self._do(name, sqlite_rows.SAVE_FACT, self._scope, name, sqlite_rows.sealed(value))
 
     # --- messages that wait
 
@@ -208,7 +208,7 @@ class SqliteStore:
         """Keep it no longer, and remember a fact: so on the disk when this returns. Raises ``StoreError``."""
         await self._durably(
             *self._drop(id),
-            *(() if fact is None else ((sqlite_rows.SAVE_FACT, (self._scope, *fact)),)),
+            *(() if fact is None else ((sqlite_rows.SAVE_FACT, (self._scope, fact[0], sqlite_rows.sealed(fact[1]))),)),
         )
 
     async def file(self, id: str, number: int) -> bytes:
