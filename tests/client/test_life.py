@@ -6,6 +6,7 @@ import asyncio
 import threading
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -211,6 +212,33 @@ async def test_a_handler_that_says_it_was_cancelled_disturbs_nobody(stage: Stage
     await mine.send("still here")
     await until(lambda: his.last_message is not None)
     assert states == []
+
+
+async def test_a_start_that_fails_says_what_kept_it(server: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    server.refusals.extend([(HTTPStatus.NOT_FOUND, {})] * 50)
+    client = ConversationsClient(ClientConfig(server_url=server.url, token="a", start_timeout=0.3, reconnect_min=0.05))
+    with pytest.raises(InitializationError, match="HTTP 404"):
+        await client.start()
+    await client.shutdown()
+    said = [record.getMessage() for record in caplog.records if "client.not_connected" in record.message]
+    assert len(said) == 1 and "HTTP 404" in said[0], "once, until there is a connection"
+
+
+async def test_a_token_provider_that_is_no_coroutine_function_is_named(server: Scripted) -> None:
+    def token(request: TokenRequest) -> str:
+        return "a"
+
+    provider: Any = token
+    client = ConversationsClient(ClientConfig(server_url=server.url, token_provider=provider, start_timeout=5))
+    with pytest.raises(InitializationError) as refused:
+        await client.start()
+    assert "async def" in str(refused.value)
+    await client.shutdown()
+
+
+def test_a_host_that_is_none_is_refused_before_anything_happens() -> None:
+    with pytest.raises(InvalidArgumentError):
+        ConversationsClient(ClientConfig(server_url="http://a..b/", token="a"))
 
 
 def all_bytes(folder: Path) -> bytes:

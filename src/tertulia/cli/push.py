@@ -22,12 +22,13 @@ def run(options: argparse.Namespace) -> int:
 def _vapid(options: argparse.Namespace) -> int:
     """Print a new key pair for Web Push, and the call that gives it to a server. Nothing is kept."""
     from tertulia.server.domain.credentials import Secrets
-    from tertulia.server.push.vapid import UnusableKeys, new_pair, read_keys
+    from tertulia.server.push.service import Unusable
+    from tertulia.server.push.vapid import new_pair, read_keys
 
     public, private = new_pair()
     try:
         read_keys(Secrets(public_key=public, private_key=private, subject=options.subject))
-    except UnusableKeys as error:
+    except Unusable as error:
         raise CommandFailed(f"--subject {options.subject!r}: {error}") from None
     print_one({"public_key": public, "private_key": private}, as_json=options.json)
     if not options.json:

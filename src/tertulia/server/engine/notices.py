@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+import msgspec
 
 from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import USER_NOT_FOUND
@@ -24,7 +26,6 @@ from tertulia.server.domain.notifications import NotificationSettings
 from tertulia.server.domain.participants import Participant
 from tertulia.server.domain.push import PushRegistrationRemoved
 from tertulia.server.domain.push_content import PushContent, PushKind
-from tertulia.server.domain.services import Service
 from tertulia.server.domain.users import User
 from tertulia.server.storage.notices import Device
 
@@ -45,19 +46,19 @@ async def plan_notice(unit: Unit, command: PlanNotice, _scene: AccountScene) -> 
     settings = await unit.notifications.settings(plan.service_sid)
     if service is None or conversation is None or settings is None or not is_wanted(settings, plan.kind):
         return 0  # what it was about is gone, or nobody wants to know any more
+    notice = _notice(unit, plan, plan.kind, plan.subject_sid)
     content = await _content(unit, plan, settings, conversation)
     if isinstance(content, str):
-        await unit.notices.add(_notice(unit, service, plan, why_nobody=content), ())
+        await unit.notices.add(msgspec.structs.replace(notice, why_nobody=content), ())
         return 0
     if plan.concerned is None:
         devices = await unit.notices.devices_of_members(conversation.sid, unit.now)
     else:
         devices = await unit.notices.devices_of(plan.concerned, unit.now)
     counts = plan.kind is PushKind.NEW_MESSAGE and settings.badge_count_enabled
-    badges = await unit.notices.badges_of_members(conversation.sid) if counts else None
-    notice = _notice(unit, service, plan)
     told = [(device, _why_not(unit, plan, device)) for device in devices]
-    return await _tell(unit, notice, content, told, badges, members_only=plan.kind is not PushKind.REMOVED)
+    members_only = plan.kind is not PushKind.REMOVED
+    return await _tell(unit, notice, content, told, counts=counts, members_only=members_only)
 
 
 @handles(PlanBadge, on=in_account, for_clients=False)
@@ -71,9 +72,8 @@ async def plan_badge(unit: Unit, command: PlanBadge, _scene: AccountScene) -> in
     told = [(device, _why_unfit(PushKind.NEW_MESSAGE, device)) for device in devices]
     if not any(why is None for _, why in told):
         return 0  # no icon to show a number
-    notice = _notice_about(unit, user, PushKind.BADGE)
-    badges = {user.identity: await unit.notices.badge_of(user.sid)}
-    return await _tell(unit, notice, PushContent(kind=PushKind.BADGE), told, badges, members_only=False)
+    notice = _notice(unit, user, PushKind.BADGE, user.sid)
+    return await _tell(unit, notice, PushContent(kind=PushKind.BADGE), told, counts=True)
 
 
 @handles(TestPush, on=in_service, for_clients=False)
@@ -81,11 +81,11 @@ async def test_push(unit: Unit, command: TestPush, scene: ServiceScene) -> Notic
     user = await unit.users.find(scene.service.sid, command.user)
     if user is None:
         raise USER_NOT_FOUND()
-    notice = _notice_about(unit, user, PushKind.TEST)
+    notice = _notice(unit, user, PushKind.TEST, user.sid)
     content = PushContent(kind=PushKind.TEST, text=TEST_TEXT, title=scene.service.friendly_name)
     devices = await unit.notices.devices_of(user.sid, unit.now)
     told = [(device, None if device.is_active else SkipReason.INACTIVE) for device in devices]
-    await _tell(unit, notice, content, told, None, members_only=False)
+    await _tell(unit, notice, content, told)
     return notice
 
 
@@ -152,27 +152,14 @@ def _why_unfit(kind: PushKind, device: Device) -> SkipReason | None:
     return None if kind in device.message_types.split() else SkipReason.UNWANTED
 
 
-def _notice(unit: Unit, service: Service, plan: PlanPush, why_nobody: str | None = None) -> Notice:
+def _notice(unit: Unit, of: PlanPush | User, kind: PushKind, subject_sid: str) -> Notice:
     return Notice(
         sid=unit.new_sid("RU"),
-        account_sid=service.account_sid,
-        service_sid=service.sid,
-        kind=plan.kind,
-        conversation_sid=plan.conversation_sid,
-        subject_sid=plan.subject_sid,
-        why_nobody=why_nobody,
-        created_at=unit.now,
-    )
-
-
-def _notice_about(unit: Unit, user: User, kind: PushKind) -> Notice:
-    return Notice(
-        sid=unit.new_sid("RU"),
-        account_sid=user.account_sid,
-        service_sid=user.service_sid,
+        account_sid=of.account_sid,
+        service_sid=of.service_sid,
         kind=kind,
-        conversation_sid=None,
-        subject_sid=user.sid,
+        conversation_sid=of.conversation_sid if isinstance(of, PlanPush) else None,
+        subject_sid=subject_sid,
         why_nobody=None,
         created_at=unit.now,
     )
@@ -183,11 +170,14 @@ async def _tell(
     notice: Notice,
     content: PushContent,
     devices: Sequence[tuple[Device, SkipReason | None]],
-    badges: Mapping[str, int] | None,
     *,
-    members_only: bool,
+    counts: bool = False,
+    members_only: bool = False,
 ) -> int:
-    """Keep the notice and its deliveries, and promise to send it; to how many devices."""
+    """Keep the notice and its deliveries, and promise to send it; to how many devices.
+
+    With ``counts`` Apple's devices show how much is unread, counted when it is sent.
+    """
     deliveries = [
         Delivery(
             notice_sid=notice.sid,
@@ -195,7 +185,7 @@ async def _tell(
             identity=device.identity,
             kind=device.kind,
             credential_sid=device.credential_sid,
-            badge=badges.get(device.identity, 0) if badges is not None and device.kind == APPLE else None,
+            shows_badge=counts and device.kind == APPLE,
             state=DeliveryState.WAITING if why_not is None else DeliveryState.SKIPPED,
             attempts=0,
             answer=why_not,

@@ -14,8 +14,8 @@ from tertulia.server.clock import Clock
 from tertulia.server.outgoing import Answer, Call, CallFailed, Outgoing
 
 from .answers import Said, asked_wait_s, name_in, unanswered, unusable
-from .service import OpenCredential, Verdict
-from .service_accounts import ServiceAccount, Unusable, signing_key
+from .service import OpenCredential, Unusable, Verdict
+from .service_accounts import ServiceAccount, signing_key
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"

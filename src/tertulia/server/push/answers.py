@@ -16,6 +16,15 @@ from .service import Outcome, Push, Verdict
 LONGEST_WAIT_S: Final = 3600.0
 """No service keeps us waiting for longer, whatever it asks."""
 ANSWER_CHARS: Final = 200
+CALL_S: Final = 10.0
+"""For one push."""
+BATCH_S: Final = 25.0
+"""Whom we have not come to by then is told in another attempt."""
+
+UNREACHED: Final = frozenset(
+    (FailureKind.UNRESOLVABLE, FailureKind.CONNECT_TIMEOUT, FailureKind.CONNECT_FAILED, FailureKind.TLS)
+)
+"""Nobody is there: the other pushes of the batch need not find that out for themselves."""
 
 _HOPELESS: Final = frozenset((FailureKind.BAD_REQUEST, FailureKind.REFUSED_ADDRESS))
 """Whom we cannot or will not call, now or later: an address in the settings or a credential is wrong."""
@@ -41,6 +50,10 @@ class Said(msgspec.Struct, frozen=True):
             gone_since=self.gone_since,
             is_alarming=self.is_alarming,
         )
+
+
+OUT_OF_TIME: Final = Said(Verdict.LATER, "no time left in this attempt")
+STOPPING: Final = Said(Verdict.LATER, "not sent: the server is stopping")
 
 
 def unusable(why: str) -> Said:

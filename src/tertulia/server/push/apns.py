@@ -12,10 +12,10 @@ from typing import Final
 from tertulia.server.clock import Clock
 from tertulia.server.domain.credentials import Secrets
 from tertulia.server.domain.push_content import PushContent, PushKind
-from tertulia.server.outgoing import Answer, Call, CallFailed, ClientCertificate, FailureKind, Multiplexed, Outgoing
+from tertulia.server.outgoing import Answer, Call, CallFailed, ClientCertificate, Multiplexed, Outgoing
 from tertulia.server.settings.push import PushSettings
 
-from .answers import Said, unanswered, unusable
+from .answers import BATCH_S, CALL_S, OUT_OF_TIME, STOPPING, UNREACHED, Said, unanswered, unusable
 from .apns_answers import EXPIRED, is_of_all, reason_of, said_by
 from .payloads import apns_payload
 from .provider_tokens import ProviderTokens
@@ -24,21 +24,12 @@ from .usable import why_unusable
 
 AT_ONCE: Final = 100
 """Calls of a batch under way."""
-CALL_S: Final = 10.0
-BATCH_S: Final = 25.0
-"""Whom we have not come to by then is told in another attempt."""
 ANSWER_BYTES: Final = 16 << 10
 KEPT: Final = 200
 """Credentials whose connections are kept, as long as they have any; the one that was used longest ago goes first."""
 
 _TOKEN: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){1,200}")
 _NO_TOKEN: Final = Said(Verdict.FAILED, "not a device token")
-_OUT_OF_TIME: Final = Said(Verdict.LATER, "no time left in this attempt")
-_CLOSED: Final = Said(Verdict.LATER, "not sent: the server is stopping")
-_UNREACHED: Final = frozenset(
-    (FailureKind.UNRESOLVABLE, FailureKind.CONNECT_TIMEOUT, FailureKind.CONNECT_FAILED, FailureKind.TLS)
-)
-"""Nobody is there: the other pushes of the batch need not find that out for themselves."""
 
 
 class Apns:
@@ -90,7 +81,7 @@ class Apns:
         """Tells one device after the other, until all are told."""
         for push in sending.waiting:
             if self._is_closed or sending.line.calls.is_closed:
-                said = _CLOSED
+                said = STOPPING
             elif sending.of_all is not None:
                 said = sending.of_all
             elif not _TOKEN.fullmatch(push.address):
@@ -102,7 +93,7 @@ class Apns:
     async def _tell(self, push: Push, sending: _Sending, secrets: Secrets) -> Said:
         left_s = sending.until - asyncio.get_running_loop().time()
         if left_s <= 0:
-            return _OUT_OF_TIME
+            return OUT_OF_TIME
         call = Call(
             method="POST",
             url=f"{sending.line.url}/3/device/{push.address}",
@@ -117,7 +108,7 @@ class Apns:
         except CallFailed as failed:
             if failed.status is None:
                 said = unanswered(failed)
-                if failed.kind in _UNREACHED or said.verdict is Verdict.FAILED:
+                if failed.kind in UNREACHED or said.verdict is Verdict.FAILED:
                     sending.of_all = said
                 return said
             answer = Answer(status=failed.status, headers=(), body=b"")  # only the reason was lost
@@ -139,7 +130,7 @@ class Apns:
         name = (credential.sid, credential.updated_at)
         async with self._opening:
             if self._is_closed:
-                return _CLOSED
+                return STOPPING
             line = self._lines.get(name)
             if line is None:
                 # Reads keys, and loads what reads them.

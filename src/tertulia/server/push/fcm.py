@@ -15,24 +15,19 @@ from tertulia.server.outgoing import Answer, Call, CallFailed, FailureKind, Outg
 from tertulia.server.settings.push import PushSettings
 
 from .access_tokens import REFUSED_TOKENS, AccessTokens, NoToken
-from .answers import Said, unanswered, unusable
+from .answers import BATCH_S, CALL_S, OUT_OF_TIME, STOPPING, Said, unanswered, unusable
 from .fcm_answers import said_by
 from .payloads import data_of
-from .service import Batch, OpenCredential, Outcome, Push, Verdict
-from .service_accounts import ServiceAccount, Unusable, service_account_in
+from .service import Batch, OpenCredential, Outcome, Push, Unusable, Verdict
+from .service_accounts import ServiceAccount, service_account_in
 
 AT_ONCE: Final = 16
 """Calls of one account under way. Fewer than the 20 that it has to one host by default, so that a call does not spend
 its time waiting for a slot, and a third of the 50 that it has in all, so that its webhooks have theirs."""
-CALL_S: Final = 10.0
-BATCH_S: Final = 25.0
-"""Whom we have not come to by then is told in another attempt."""
 LONGEST_TTL_S: Final = 28 * 24 * 3600
 """Google refuses more."""
 
 _NO_BADGE: Final = Said(Verdict.SENT, "nothing to send: devices of this kind have no badge")
-_OUT_OF_TIME: Final = Said(Verdict.LATER, "no time left in this attempt")
-_CLOSED: Final = Said(Verdict.LATER, "not sent: the server is stopping")
 
 
 class Fcm:
@@ -81,7 +76,7 @@ class Fcm:
             async with asyncio.timeout_at(sending.until), sending.turns:
                 said = await self._attempt(push, sending)
         except TimeoutError:
-            said = _OUT_OF_TIME
+            said = OUT_OF_TIME
         except NoToken as none:
             said = none.said
         return said.of(push)
@@ -89,7 +84,7 @@ class Fcm:
     async def _attempt(self, push: Push, sending: _Sending) -> Said:
         for _ in range(2):
             if self._is_closed:
-                return _CLOSED
+                return STOPPING
             # Nobody is there: the others of the batch need not wait for the same.
             if sending.unreached is not None:
                 return sending.unreached

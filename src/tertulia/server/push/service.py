@@ -27,6 +27,10 @@ class OpenCredential(msgspec.Struct, frozen=True, kw_only=True):
         return f"OpenCredential({self.sid}, {self.kind}, ***)"
 
 
+class Unusable(Exception):
+    """A credential that cannot send. The text says what to mend, and holds nothing of the credential."""
+
+
 class Push(msgspec.Struct, frozen=True, kw_only=True):
     """One device to be told."""
 

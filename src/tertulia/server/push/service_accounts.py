@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from tertulia.server.domain.credentials import Secrets
 
+from .service import Unusable
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -23,10 +25,6 @@ GOOGLE_SERVICES: Final = (
 )
 
 Word = Annotated[str, Meta(min_length=1, max_length=1000)]
-
-
-class Unusable(Exception):
-    """A credential that cannot send. The text says what to mend, and holds nothing of the credential."""
 
 
 class ServiceAccount(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tertulia.server.domain.credentials import CredentialKind, Secrets
 
-from .service import OpenCredential
-from .service_accounts import Unusable, service_account_in, signing_key
-from .vapid import UnusableKeys, read_keys
+from .service import OpenCredential, Unusable
+from .service_accounts import service_account_in, signing_key
+from .vapid import read_keys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -29,7 +29,7 @@ def why_unusable(credential: OpenCredential, now: int | None = None) -> str | No
                 read_keys(credential.secrets)
             case CredentialKind.FCM | CredentialKind.GCM:
                 signing_key(service_account_in(credential.secrets))
-    except (Unusable, UnusableKeys) as why:
+    except Unusable as why:
         return str(why)
     return None
 

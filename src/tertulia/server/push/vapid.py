@@ -12,7 +12,7 @@ from tertulia.server.domain.credentials import Secrets
 from tertulia.server.domain.subscriptions import is_point
 from tertulia.wire import base64url
 
-from .service import OpenCredential
+from .service import OpenCredential, Unusable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -35,10 +35,6 @@ Name = TypeVar("Name")
 Value = TypeVar("Value")
 
 
-class UnusableKeys(Exception):
-    """No push can be sent with these secrets; says what to mend, and nothing of them."""
-
-
 class VapidKeys(msgspec.Struct, frozen=True):
     """A pair that belongs together, and whom to write to. Printed without the private half."""
 
@@ -52,7 +48,7 @@ class VapidKeys(msgspec.Struct, frozen=True):
 
 
 def read_keys(secrets: Secrets) -> VapidKeys:
-    """The key pair of a credential; raises ``UnusableKeys``.
+    """The key pair of a credential; raises ``Unusable``.
 
     Either key is base64url of its bare bytes (65 and 32), or PEM.
     """
@@ -61,7 +57,7 @@ def read_keys(secrets: Secrets) -> VapidKeys:
     private = _private_key((secrets.private_key or "").strip())
     point = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     if _public_point((secrets.public_key or "").strip()) != point:
-        raise UnusableKeys("the public key of the credential does not belong to its private key")
+        raise Unusable("the public key of the credential does not belong to its private key")
     return VapidKeys(private, base64url.encode(point), _subject((secrets.subject or "").strip()))
 
 
@@ -88,7 +84,7 @@ class VapidTokens:
         self._lock = threading.Lock()
 
     def authorization(self, credential: OpenCredential, origin: str) -> str:
-        """The header's value for a push service; raises ``UnusableKeys``."""
+        """The header's value for a push service; raises ``Unusable``."""
         now_s = self._clock.now() // 1_000_000
         name = (credential.sid, credential.updated_at, origin)
         value, expires_at_s = self._tokens.get(name, ("", 0))
@@ -131,7 +127,7 @@ def _private_key(text: str) -> EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    wrong = UnusableKeys("the private key of the credential is neither 32 bytes in base64url nor a PEM of P-256")
+    wrong = Unusable("the private key of the credential is neither 32 bytes in base64url nor a PEM of P-256")
     if text.startswith("-----BEGIN"):
         try:
             loaded = load_pem_private_key(text.encode(), None)
@@ -152,7 +148,7 @@ def _public_point(text: str) -> bytes:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-    wrong = UnusableKeys("the public key of the credential is neither 65 bytes in base64url nor a PEM of P-256")
+    wrong = Unusable("the public key of the credential is neither 65 bytes in base64url nor a PEM of P-256")
     if text.startswith("-----BEGIN"):
         try:
             loaded = load_pem_public_key(text.encode())
@@ -173,7 +169,7 @@ def _subject(text: str) -> str:
     scheme, _, rest = text.partition(":")
     fits = {"mailto": "@" in rest, "https": rest.startswith("//") and len(rest) > 2}.get(scheme.lower(), False)
     if not fits or not (text.isascii() and text.isprintable()) or " " in text:
-        raise UnusableKeys("the subject of the credential is neither mailto:somebody@example.com nor an https address")
+        raise Unusable("the subject of the credential is neither mailto:somebody@example.com nor an https address")
     return text
 
 

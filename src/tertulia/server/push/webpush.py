@@ -16,15 +16,22 @@ from tertulia.server.domain.subscriptions import NotASubscription, Subscription,
 from tertulia.server.outgoing import Answer, Call, CallFailed, FailureKind, Outgoing
 from tertulia.server.settings.push import PushSettings
 
-from .answers import Said, asked_wait_s, name_in, unanswered, unusable
+from .answers import (
+    BATCH_S,
+    CALL_S,
+    OUT_OF_TIME,
+    STOPPING,
+    UNREACHED,
+    Said,
+    asked_wait_s,
+    name_in,
+    unanswered,
+    unusable,
+)
 from .payloads import data_of
-from .service import Batch, OpenCredential, Outcome, Push, Verdict
-from .vapid import UnusableKeys, VapidTokens
+from .service import Batch, OpenCredential, Outcome, Push, Unusable, Verdict
+from .vapid import VapidTokens
 
-BATCH_S: Final = 25.0
-"""What has no answer by then is tried another time."""
-CALL_S: Final = 10.0
-"""For one push, the wait for its turn included."""
 AT_ONCE_PER_ORIGIN: Final = 16
 """Pushes of a batch that are on their way to one service: below what calls to one host may be at a time, so that they
 wait here, where a service that cannot be reached is asked once and not by each of them."""
@@ -39,10 +46,6 @@ RECORD_BYTES: Final = 4096
 PLAIN_BYTES: Final = RECORD_BYTES - 86 - 17
 """Without that head, and the mark and the tag at the end (RFC 8188 2)."""
 
-_UNREACHED: Final = frozenset(
-    (FailureKind.UNRESOLVABLE, FailureKind.CONNECT_TIMEOUT, FailureKind.CONNECT_FAILED, FailureKind.TLS)
-)
-"""Nobody is there: the other pushes of the batch need not find that out for themselves."""
 _SENT: Final = frozenset((200, 201, 202, 204))
 _GONE: Final = frozenset((404, 410))
 _REFUSED: Final = Said(Verdict.FAILED, "the endpoint of the subscription is at an address that is not called")
@@ -128,7 +131,7 @@ class WebPush:
                 authorization = self._tokens.authorization(credential, subscription.origin)
             except NotASubscription as error:
                 prepared.append(Said(Verdict.FAILED, f"not a subscription: {error}").of(push))
-            except UnusableKeys as error:
+            except Unusable as error:
                 prepared.append(unusable(str(error)).of(push))
             else:
                 call = Call(
@@ -153,10 +156,10 @@ class WebPush:
             async with asyncio.timeout_at(ends_at), origin.turns, turns:
                 said = origin.unreached
                 if said is None:
-                    said = _STOPPING if self._is_closed else await self._said(ready.call, origin)
+                    said = STOPPING if self._is_closed else await self._said(ready.call, origin)
                 return said.of(ready.push)
         except TimeoutError:
-            return _LATE.of(ready.push)
+            return OUT_OF_TIME.of(ready.push)
 
     async def _said(self, call: Call, origin: _Origin) -> Said:
         try:
@@ -168,7 +171,7 @@ class WebPush:
                 origin.unreached = _REFUSED
                 return _REFUSED
             said = unanswered(failed)
-            if failed.kind in _UNREACHED:
+            if failed.kind in UNREACHED:
                 origin.unreached = said
             return said
         return self._judged(answer)
@@ -195,8 +198,6 @@ class WebPush:
 
 
 _BADGE: Final = Said(Verdict.SENT, "nothing to send: browsers have no badge")
-_STOPPING: Final = Said(Verdict.LATER, "not sent: the server is stopping")
-_LATE: Final = Said(Verdict.LATER, f"no answer within {BATCH_S:g} s")
 
 
 def encrypted(body: bytes, subscription: Subscription) -> bytes:

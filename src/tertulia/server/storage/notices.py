@@ -95,30 +95,6 @@ class Notices:
         )
         return [_device(row) for row in rows]
 
-    async def badges_of_members(self, conversation_sid: str) -> dict[str, int]:
-        """How many conversations with something unread each member has who has a device of Apple's; who has none is
-        not named. One statement."""
-        rows = await self._connection.rows(
-            "SELECT p.identity, COUNT(*) FROM participants AS p"
-            " JOIN participants AS m ON m.user_sid = p.user_sid"
-            " JOIN conversations AS k ON k.sid = m.conversation_sid"
-            f" WHERE p.conversation_sid = $1 AND {_HAS_USER} AND {_UNREAD}"
-            " AND EXISTS (SELECT 1 FROM push_registrations AS r"
-            " WHERE r.service_sid = p.service_sid AND r.identity = p.identity AND r.kind = 'apn')"
-            " GROUP BY p.identity",
-            conversation_sid,
-        )
-        return {row[0]: row[1] for row in rows}
-
-    async def badge_of(self, user_sid: str) -> int:
-        """How many conversations with something unread the user has."""
-        count: int = await self._connection.value(
-            "SELECT COUNT(*) FROM participants AS m JOIN conversations AS k ON k.sid = m.conversation_sid"
-            f" WHERE m.user_sid = $1 AND {_UNREAD}",
-            user_sid,
-        )
-        return count
-
     async def add(self, notice: Notice, deliveries: Sequence[Delivery]) -> None:
         """A notice with its deliveries. Two statements at most."""
         await NOTICES.add(self._connection, notice)
@@ -130,7 +106,7 @@ class Notices:
     async def due(self, notice_sid: str, registrations: Sequence[str], conversation_sid: str | None) -> list[Due]:
         """Those of the registrations that are still to be told, as they are now."""
         rows = await self._connection.rows(
-            f"SELECT d.registration_sid, CASE WHEN d.badge IS NULL THEN NULL ELSE ({_BADGE}) END, r.address,"
+            f"SELECT d.registration_sid, CASE WHEN d.shows_badge THEN ({_BADGE}) END, r.address,"
             " c.sid IS NOT NULL, p.sid IS NOT NULL, p.notification_level = 'muted'"
             " FROM push_deliveries AS d LEFT JOIN push_registrations AS r ON r.sid = d.registration_sid"
             f" AND r.identity = d.identity AND r.credential_sid = d.credential_sid AND {_HAS_SERVICE} {_CREDENTIAL}"
