@@ -13,6 +13,8 @@ import pytest
 
 from tests.cli.command import Credentials, Server, serving
 
+from .chromium import Browser, browsing
+
 HERE = Path(__file__).parent
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -57,3 +59,9 @@ def chromium() -> str:
 def _major(node: str) -> int:
     said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, env=dict(os.environ))
     return int(said.stdout.removeprefix("v").partition(".")[0])
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(chromium, tmp_path_factory.mktemp("browser") / "profile") as browser:
+        yield browser

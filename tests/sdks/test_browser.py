@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.command import Credentials
 
-from .chromium import Browser, Page, browsing
+from .chromium import Browser, Page
 from .official import library, signed
 
 HERE = Path(__file__).parent
@@ -40,12 +40,6 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browsing(chromium, tmp_path_factory.mktemp("browser") / "profile") as browser:
-        yield browser
 
 
 @pytest.fixture(params=SDKS)

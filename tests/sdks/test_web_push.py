@@ -29,7 +29,7 @@ from tertulia.server.settings import OutgoingSettings, PushSettings, Settings
 from tests.cli.command import Credentials, printed
 from tests.peers.webpush import WebPushPeer
 
-from .chromium import Browser, Page, browsing
+from .chromium import Browser, Page
 from .official import library
 from .test_browser import HERE, SDKS
 
@@ -52,12 +52,6 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browsing(chromium, tmp_path_factory.mktemp("browser") / "profile") as browser:
-        yield browser
 
 
 @pytest.fixture(params=SDKS)

@@ -180,12 +180,8 @@ class _HandlerListener(_Listener, Generic[E]):
 
     def _take(self, event: Any) -> None:
         if not self._is_async:
-            try:
-                waited = self._handler(event)
-            except (Exception, asyncio.CancelledError) as error:
-                self._failed(event, error)
-                return
-            if inspect.isawaitable(waited):
+            waited = self._called(event)
+            if waited is not None:
                 # A partial of a coroutine function looks like a function, until it is called.
                 self._is_async = self._is_running = True
                 self._emitter._hub().spawn(self._work(event, waited))
@@ -214,7 +210,7 @@ class _HandlerListener(_Listener, Generic[E]):
     def _called(self, event: Any) -> Awaitable[object] | None:
         try:
             waited = self._handler(event)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._failed(event, error)
             return None
         return waited if inspect.isawaitable(waited) else None

@@ -16,20 +16,11 @@ from tertulia.server.settings.push import PushSettings
 from tests.peers.apns import KEY_ID, TEAM_ID, TOPIC, ApnsPeer
 from tests.peers.authority import Issued
 
+from .sending import MESSAGE as MESSAGE
+
 OPEN = Settings(outgoing=OutgoingSettings(allow_private=True))
 NOTICE = "RU" + "7" * 32
 NOWHERE = "https://localhost:1"
-MESSAGE = PushContent(
-    kind=PushKind.NEW_MESSAGE,
-    text="tavern:ana: hello",
-    title="Tavern",
-    sound="ding",
-    conversation_sid="CH" + "2" * 32,
-    conversation_title="The tavern",
-    author="ana",
-    message_sid="IM" + "3" * 32,
-    message_index=6,
-)
 BADGE = PushContent(kind=PushKind.BADGE)
 DEVICE = "ab" * 32
 
