@@ -12,7 +12,7 @@ async def main() -> None:
         try:
             room = await client.create_conversation(unique_name="tavern", friendly_name="The tavern", join=True)
         except ConflictError:
-            room = await client.get_conversation_by_unique_name("tavern")
+            room = await client.join_conversation("tavern")
 
         @client.on(MessageAdded)
         def show(event: MessageAdded) -> None:

@@ -20,8 +20,11 @@ try:
     room = conversations("tavern").fetch()
 except TwilioRestException:
     room = conversations.create(unique_name="tavern", friendly_name="The tavern")
-    room.participants.create(identity="ana")
-    room.participants.create(identity="ben")
+
+present = {participant.identity for participant in room.participants.list()}
+for identity in ("ana", "ben"):
+    if identity not in present:
+        room.participants.create(identity=identity)
 
 room.messages.create(author="ana", body="Good evening!")
 for message in room.messages.list():

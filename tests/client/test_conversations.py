@@ -149,7 +149,7 @@ async def test_participants_come_change_and_go(stage: Stage) -> None:
     for kind in (ParticipantJoined, ParticipantUpdated, ParticipantLeft):
         his.on(kind, events.append)
     added = await mine.add_participant("cid", attributes={"seat": 3})
-    assert added is not None and added.attributes == {"seat": 3} and mine.participants[added.sid] is added
+    assert added.attributes == {"seat": 3} and mine.participants[added.sid] is added
     await added.update(attributes={"seat": 4})
     assert added.attributes == {"seat": 4}
     await mine.remove_participant("cid")
@@ -161,7 +161,7 @@ async def test_participants_come_change_and_go(stage: Stage) -> None:
 async def test_somebody_from_elsewhere_takes_part(stage: Stage) -> None:
     [mine] = await stage.hosted("ana")
     added = await mine.add_address_participant("+15550001111", "+15550002222")
-    assert added is not None and added.type == "sms" and added.identity is None
+    assert added.type == "sms" and added.identity is None
     with pytest.raises(InvalidArgumentError):
         await added.get_user()
 

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from tertulia.client.errors import ClientShutDownError, EventOverflowError, InvalidArgumentError
-from tertulia.client.events import ConnectionStateChanged, Event, HandlerFailed, MessageAdded
+from tertulia.client.events import (
+    ConnectionStateChanged,
+    Event,
+    HandlerFailed,
+    MessageAdded,
+    MessageRemoved,
+    MessageUpdated,
+)
 from tertulia.client.files import FileToSend
 
 from .stage import Stage, until
@@ -224,3 +231,36 @@ async def test_what_is_no_event_class_is_refused(stage: Stage) -> None:
             ask()
     with pytest.raises(InvalidArgumentError, match="async with"):
         await anext(aiter(mine.events(MessageAdded)))
+
+
+async def test_one_handler_hears_several_kinds_in_their_order(stage: Stage) -> None:
+    [room] = await stage.hosted("ana")
+    heard: list[str] = []
+    slow: list[str] = []
+
+    @room.on(MessageAdded, MessageUpdated, MessageRemoved)
+    def note(event: MessageAdded | MessageUpdated | MessageRemoved) -> None:
+        heard.append(f"{type(event).__name__} {event.message.index}")
+
+    @room.on(MessageAdded, MessageUpdated)
+    async def think(event: MessageAdded | MessageUpdated) -> None:
+        await asyncio.sleep(0)
+        slow.append(f"{type(event).__name__} {event.message.body}")
+
+    async with room.events(MessageAdded, MessageRemoved) as stream:
+        message = await room.send("one")
+        await message.edit(body="two")
+        await message.delete()
+        told = [await anext(stream), await anext(stream)]
+    assert [type(event) for event in told] == [MessageAdded, MessageRemoved]
+    assert heard == ["MessageAdded 0", "MessageUpdated 0", "MessageRemoved 0"]
+    await until(lambda: len(slow) == 2)
+    assert [line.split()[0] for line in slow] == ["MessageAdded", "MessageUpdated"]
+    room.off(MessageUpdated, note)
+    room.off(MessageUpdated, note)
+    second = await room.send("three")
+    await second.edit(body="four")
+    room.off(MessageAdded, note)
+    room.off(MessageRemoved, note)
+    await second.delete()
+    assert heard[3:] == ["MessageAdded 1"]

@@ -112,8 +112,7 @@ async def test_a_download_that_breaks_off_leaves_no_file(stage: Stage, tmp_path:
     target.mkdir()
     stage.proxy.throttle(100_000)
     task = asyncio.ensure_future(media.download(target / "file.png"))
-    await until(lambda: any(target.iterdir()))
-    await asyncio.sleep(0.1)
+    await until(lambda: any(each.stat().st_size for each in target.iterdir()))
     stage.proxy.reset()
     with pytest.raises(MediaUrlError):
         await task

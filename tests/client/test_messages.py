@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -83,8 +85,8 @@ async def test_history_is_read_in_pages_both_ways_and_by_place(stage: Stage) -> 
     assert [message.index async for message in room.messages(after=20, newest_first=False)] == [21, 22, 23, 24]
     assert [message.index async for message in room.messages(before=9, after=5)] == [8, 7, 6]
     assert [message.index for message in await room.last_messages(3)] == [22, 23, 24]
-    assert [message.index for message in await room.messages_before(10, 3)] == [8, 9, 10]
-    assert [message.index for message in await room.messages_after(10, 3)] == [10, 11, 12]
+    assert [message.index for message in await room.messages_before(10, 3)] == [7, 8, 9]
+    assert [message.index for message in await room.messages_after(10, 3)] == [11, 12, 13]
     page = await room.messages_page(10)
     assert [message.index for message in page] == list(range(24, 14, -1)) and not page.has_previous
     older = await page.next()
@@ -96,6 +98,43 @@ async def test_history_is_read_in_pages_both_ways_and_by_place(stage: Stage) -> 
     assert await room.message_by_index(99) is None
     with pytest.raises(InvalidArgumentError):
         await room.messages_page(101)
+
+
+async def test_bounds_are_not_included_and_an_anchor_is(stage: Stage) -> None:
+    """One convention for all that reads: who walks begins at the newest, a list stands oldest first."""
+    sid = await stage.room("ana")
+    for number in range(10):
+        await stage.world.send(sid, f"{number}")
+    room = await (await stage.connect("ana")).get_conversation(sid)
+
+    async def walked(*limit: int, **options: Any) -> list[int]:
+        return [message.index async for message in room.messages(*limit, page_size=2, **options)]
+
+    assert await walked() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0] == (await walked(newest_first=False))[::-1]
+    assert await walked(before=4) == [3, 2, 1, 0] and await walked(after=6) == [9, 8, 7]
+    assert await walked(before=7, after=3) == [6, 5, 4]
+    assert await walked(before=7, after=3, newest_first=False) == [4, 5, 6]
+    assert await walked(2, before=7, after=3, newest_first=False) == [4, 5]
+    assert await walked(2, before=7, after=3) == [6, 5]
+    assert [*await walked(after=-1), *await walked(before=0), *await walked(0), *await walked(after=9)] == [
+        *range(9, -1, -1)
+    ]
+    for newest_first, expected in ((True, [5, 4, 3]), (False, [5, 6, 7])):
+        page = await room.messages_page(3, anchor=5, newest_first=newest_first)
+        assert [message.index for message in page] == expected
+        back = [message.index for message in await page.previous()]
+        assert back == ([8, 7, 6] if newest_first else [2, 3, 4])
+
+    async def listed(found: Awaitable[list[Message]]) -> list[int]:
+        return [message.index for message in await found]
+
+    assert await listed(room.last_messages(3)) == [7, 8, 9]
+    assert await listed(room.messages_before(5, 3)) == [2, 3, 4]
+    assert await listed(room.messages_after(5, 3)) == [6, 7, 8]
+    assert [*await listed(room.messages_before(0, 3)), *await listed(room.messages_after(9, 3))] == []
+    assert [*await listed(room.last_messages(0)), *await listed(room.messages_before(5, 0))] == []
+    assert await listed(room.messages_before(5, 100)) == [0, 1, 2, 3, 4]
+    assert await listed(room.messages_after(-1, 200)) == list(range(10))
 
 
 async def test_a_new_message_is_told_once_also_when_it_is_read_before_its_event_comes(stage: Stage) -> None:

@@ -110,8 +110,9 @@ def test_a_name_is_one_part_of_a_path_and_leads_nowhere_else(text: str, expected
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError):
-        segment("a\ud800")
+    for wrong in ("a\ud800", None, 5, b"a"):
+        with pytest.raises(InvalidArgumentError):
+            segment(wrong)  # type: ignore[arg-type]
 
 
 # --- what is remembered

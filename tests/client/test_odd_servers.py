@@ -6,16 +6,10 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tertulia.client import TokenReason, TokenRequest
 from tertulia.client.connection import ClientRequest
@@ -34,6 +28,7 @@ from tertulia.wire.requests import Reply
 
 from .connecting import QUICK, Line, Lines, config_of, nothing_left
 from .scripted import Scripted, greeting, settle
+from .secrecy import certified
 from .stage import until
 
 CONNECTING, CONNECTED = ConnectionState.CONNECTING, ConnectionState.CONNECTED
@@ -183,19 +178,7 @@ async def test_a_server_that_hangs_up_is_called_again(server: Scripted, lines: L
 @pytest.fixture
 async def secure(tmp_path: Path) -> AsyncIterator[tuple[Scripted, Path]]:
     """A server with a certificate that nobody has signed, and that certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "chat.example")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    pem.write_bytes(certificate.public_bytes(Encoding.PEM))
-    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, secret)
+    pem, context = certified(tmp_path)
     server = Scripted()
     await server.open(context)
     yield server, pem

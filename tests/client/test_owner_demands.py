@@ -534,7 +534,7 @@ class Handler:
 async def test_people_from_elsewhere_and_what_became_of_messages_for_them_are_seen(stage: Stage) -> None:
     [mine] = await stage.hosted("ana")
     added = await mine.add_address_participant("+15550001111", "+15550002222")
-    assert added is not None and (added.type, added.identity) == ("sms", None)
+    assert (added.type, added.identity) == ("sms", None)
     message = await mine.send("over the air")
     await receive_receipt(stage, mine.sid, message.sid, added.sid, "delivered")
     await until(lambda: message.delivery is not None and message.delivery.delivered == "all")

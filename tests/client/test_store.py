@@ -573,7 +573,8 @@ async def test_a_file_that_is_of_no_use_is_set_aside(
     before = _content(path)
     with caplog.at_level(logging.WARNING):
         kept = await opened(SqliteStore(path))
-    assert [record.message for record in caplog.records] == ["store.set_aside"]
+    [record] = caplog.records
+    assert record.message.startswith("store.set_aside: ")
     kept.save(a_map())
     assert kept.load("my.conversations") is not None
     await kept.close()

@@ -21,13 +21,14 @@ from tertulia.client import (
 from tertulia.client.errors import (
     ConversationsError,
     InitializationError,
-    TokenError,
+    InvalidArgumentError,
     TokenExpiredError,
     TokenProviderError,
     TokenRejectedError,
     TokenTtlTooShortError,
 )
 from tertulia.client.events import (
+    ClientFailed,
     ConnectionErrorOccurred,
     TokenAboutToExpire,
     TokenExpired,
@@ -93,9 +94,28 @@ def lone(given: str, **options: Any) -> TokenKeeper:
     return TokenKeeper(ClientConfig(server_url=SERVER, token=given, clock=lambda: NOW, **options))
 
 
+async def kept(store: FileTokenStore, **options: Any) -> str | None:
+    """The token that waits for the next start."""
+    keeper = Source("").keeper(token_store=store, **options)
+    await keeper.recall()
+    return keeper.current
+
+
+async def keep(store: FileTokenStore, given: str, **options: Any) -> None:
+    """A client gets this one, and ends."""
+    keeper = Source(given).keeper(token_store=store, **options)
+    assert await keeper.get(TokenReason.START) == given
+    await keeper.close()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> FileTokenStore:
     return FileTokenStore(tmp_path / "kept" / "token")
+
+
+def kept_name() -> str:
+    """Under which a token of nobody known is kept."""
+    return f"{SERVER}\n"
 
 
 # --- what a token says
@@ -194,7 +214,7 @@ async def test_another_token_takes_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("bad", "error"),
-    [(token(100), TokenTtlTooShortError), (token(identity="ben"), TokenRejectedError), ("", TokenError)],
+    [(token(100), TokenTtlTooShortError), (token(identity="ben"), TokenRejectedError), ("", InvalidArgumentError)],
 )
 async def test_a_token_that_will_not_do_changes_nothing(bad: str, error: type[ConversationsError]) -> None:
     keeper = lone(token(HOUR))
@@ -307,6 +327,39 @@ async def test_a_provider_that_fails_is_asked_five_times(given: Any, caplog: pyt
 
 
 @pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("", "the token is empty"),
+        (" \n", "the token is empty"),
+        (None, "a token is a text, not None"),
+        (b"eyJ", "a token is a text, not bytes"),
+        ("eyJ\u00e4", "printable ASCII"),
+        (OSError("s3cret"), "OSError"),
+    ],
+)
+async def test_a_provider_that_fails_is_said_to_and_why(given: Any, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(TokenProviderError, match=f"the token provider failed 5 times: .*{why}") as failure:
+        await Source(given).keeper().get(TokenReason.START)
+    said = [record for record in caplog.records if record.message.startswith("client.token_provider_failed: ")]
+    assert len(said) == 4 and all(why in record.message and why in record.__dict__["why"] for record in said)
+    assert "s3cret" not in str(failure.value) + caplog.text
+
+
+@pytest.mark.parametrize("around", ["{}\n", "  {}\r\n", "\t{} "])
+async def test_blanks_around_a_token_count_for_nothing(around: str, store: FileTokenStore) -> None:
+    given, other = around.format(token()), around.format(token(2 * HOUR))
+    keeper = lone(given)
+    assert keeper.current == token() == await keeper.get(TokenReason.START)
+    assert not keeper.take(given)
+    assert keeper.take(other) and keeper.current == token(2 * HOUR)
+    assert await Source(given).keeper().get(TokenReason.START) == token()
+    kept_with_blanks = Source(OSError("no back end")).keeper(token_store=store)
+    store.save(kept_name(), given)
+    await kept_with_blanks.recall()
+    assert kept_with_blanks.current == token()
+
+
+@pytest.mark.parametrize(
     ("bad", "error"), [(token(100), TokenTtlTooShortError), (token(identity="ben"), TokenRejectedError)]
 )
 async def test_a_provider_that_errs_is_not_asked_again_and_again(bad: str, error: type[ConversationsError]) -> None:
@@ -339,10 +392,11 @@ async def test_the_end_leaves_nobody_asking() -> None:
 
 
 async def test_a_token_is_kept_for_the_next_start(store: FileTokenStore) -> None:
-    await Source(token()).keeper(token_store=store).get(TokenReason.START)
+    await keep(store, token())
     source = Source(token(2 * HOUR))
     source.opens.clear()
     keeper = source.keeper(token_store=store)
+    await keeper.recall()
     assert keeper.identity == "ana"
     assert await keeper.get(TokenReason.START) == token()
     # A fresh one is fetched beside it.
@@ -351,33 +405,35 @@ async def test_a_token_is_kept_for_the_next_start(store: FileTokenStore) -> None
     source.opens.set()
     await settle()
     assert await keeper.get(TokenReason.START) == token(2 * HOUR) and len(source.asked) == 1
-    assert Source("").keeper(token_store=store).current == token(2 * HOUR)
+    await keeper.close()
+    assert await kept(store) == token(2 * HOUR)
 
 
 @pytest.mark.parametrize("left", [179, 0, -10])
 async def test_a_stored_token_that_ends_soon_is_not_used(store: FileTokenStore, left: float) -> None:
-    await Source(token()).keeper(token_store=store).get(TokenReason.START)
+    await keep(store, token())
     source = Source(token(2 * HOUR))
     source.now += HOUR - left
     assert await source.keeper(token_store=store).get(TokenReason.START) == token(2 * HOUR)
 
 
 async def test_a_stored_token_is_used_although_the_provider_fails(store: FileTokenStore) -> None:
-    await Source(token()).keeper(token_store=store).get(TokenReason.START)
+    await keep(store, token())
     keeper = Source(OSError("no back end")).keeper(token_store=store)
     assert await keeper.get(TokenReason.START) == token()
     await keeper.close()
 
 
 async def test_a_refused_token_is_not_kept(store: FileTokenStore) -> None:
-    await Source(token()).keeper(token_store=store).get(TokenReason.START)
+    await keep(store, token())
     source = Source(token(2 * HOUR))
     source.opens.clear()
     keeper = source.keeper(token_store=store)
     await keeper.get(TokenReason.START)
     fetching = asyncio.ensure_future(keeper.get(TokenReason.REJECTED))
     await settle()
-    assert Source("").keeper(token_store=store).current is None
+    await keeper.settle()
+    assert await kept(store) is None
     # The one that is being fetched already will do.
     source.opens.set()
     assert await fetching == token(2 * HOUR) and len(source.asked) == 1
@@ -388,32 +444,34 @@ async def test_a_token_the_server_did_not_take_is_not_kept_either(store: FileTok
     await keeper.get(TokenReason.START)
     keeper.take(token(2 * HOUR))
     keeper.withdraw()
-    assert Source("").keeper(token_store=store).current == token()
+    await keeper.close()
+    assert await kept(store) == token()
 
 
 async def test_logging_out_forgets_the_token(store: FileTokenStore) -> None:
     keeper = Source(token()).keeper(token_store=store)
     await keeper.get(TokenReason.START)
     await keeper.forget()
-    assert Source("").keeper(token_store=store).current is None
+    assert await kept(store) is None
 
 
 async def test_tokens_are_kept_by_server_and_user(store: FileTokenStore) -> None:
-    await Source(token()).keeper(token_store=store, identity="ana").get(TokenReason.START)
+    await keep(store, token(), identity="ana")
     for options in ({"identity": "ben"}, {}, {"identity": "ana", "server_url": "https://other.example"}):
-        assert Source("").keeper(token_store=store, **options).current is None
-    assert Source("").keeper(token_store=store, identity="ana", server_url=SERVER + "/").current == token()
+        assert await kept(store, **options) is None
+    assert await kept(store, identity="ana", server_url=SERVER + "/") == token()
 
 
 async def test_whoever_is_not_the_one_who_was_here_last_is_refused_and_has_the_next_start(
     store: FileTokenStore,
 ) -> None:
-    await Source(token(identity="ana")).keeper(token_store=store).get(TokenReason.START)
+    await keep(store, token(identity="ana"))
     keeper = Source(token(identity="ben")).keeper(token_store=store)
     assert await keeper.get(TokenReason.START) == token(identity="ana")
     await settle()
     with pytest.raises(TokenRejectedError):
         await keeper.get(TokenReason.ABOUT_TO_EXPIRE)
+    await keeper.close()
     assert await Source(token(identity="ben")).keeper(token_store=store).get(TokenReason.START) == token(identity="ben")
 
 
@@ -548,3 +606,130 @@ async def test_nor_is_a_token_of_another_user_that_only_the_server_can_read(stag
     room = await ana.create_conversation(join=True)
     message = await room.send("it is still me")
     assert message.author == "ana"
+
+
+async def test_a_token_read_from_a_file_is_one(stage: Stage) -> None:
+    async def provide(_: TokenRequest) -> str:
+        return f"{stage.token('ben')}\n"
+
+    ana = await stage.connect("ana", token=f"  {stage.token('ana')}\n")
+    await ana.update_token(f"{stage.token('ana', ttl_s=7200)}\n")
+    room = await ana.create_conversation(join=True)
+    # Its way to the media service is another one.
+    [media] = (await room.send(media=b"words")).media
+    assert await media.download() == b"words"
+    assert (await stage.connect("ben", token_provider=provide)).identity == "ben"
+
+
+async def test_a_token_that_is_none_is_refused_and_changes_nothing(stage: Stage) -> None:
+    ana = await stage.connect("ana")
+    for wrong in ("", "\n", None, 5, b"eyJ"):
+        with pytest.raises(InvalidArgumentError, match="token"):
+            await ana.update_token(wrong)  # type: ignore[arg-type]
+    assert ana.connection_state is ConnectionState.CONNECTED
+    await ana.create_conversation()
+
+
+# --- a provider that never gives one
+
+
+async def test_a_start_says_that_the_provider_goes_on_failing(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[TokenRequest] = []
+
+    async def provide(request: TokenRequest) -> str:
+        asked.append(request)
+        raise LookupError("s3cret")
+
+    async with nothing_left():
+        ana = stage.client("ana", token_provider=provide, start_timeout=0.5, reconnect_min=0.01, reconnect_max=0.02)
+        failures: list[ClientFailed] = []
+        ana.on(ClientFailed, failures.append)
+        with pytest.raises(InitializationError, match=r"the token provider failed .*: LookupError") as failure:
+            await ana.start()
+    assert isinstance(failure.value.__cause__, TokenProviderError)
+    assert isinstance(failure.value.__cause__.__cause__, LookupError)
+    assert [event.error for event in failures] == [failure.value]
+    # It was left alone longer and longer, and asked on when a round was over.
+    assert 5 <= len(asked) <= 40 and {request.attempt for request in asked} == {1, 2, 3, 4, 5}
+    assert "s3cret" not in caplog.text + str(failure.value)
+    so_far = len(asked)
+    await asyncio.sleep(0.05)
+    assert len(asked) == so_far
+
+
+async def test_a_start_that_ends_before_the_first_round_says_so_too(stage: Stage) -> None:
+    async def provide(_: TokenRequest) -> str:
+        raise LookupError
+
+    with pytest.raises(InitializationError, match="the token provider failed once: LookupError"):
+        await stage.client("ana", token_provider=provide, start_timeout=0.2, reconnect_min=30).start()
+
+
+async def test_a_start_says_that_the_provider_does_not_answer(stage: Stage) -> None:
+    async def provide(_: TokenRequest) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with nothing_left():
+        with pytest.raises(InitializationError, match="the token provider has not answered"):
+            await stage.client("ana", token_provider=provide, start_timeout=0.2).start()
+
+
+async def test_a_provider_that_recovers_is_not_blamed_for_what_comes_after(stage: Stage) -> None:
+    given: list[str | Exception] = [OSError(), stage.token("ana")]
+
+    async def provide(_: TokenRequest) -> str:
+        token = given.pop(0)
+        if isinstance(token, Exception):
+            raise token
+        return token
+
+    stage.proxy.refuse()
+    with pytest.raises(InitializationError) as failure:
+        await stage.client("ana", token_provider=provide, start_timeout=0.3, reconnect_min=0.01).start()
+    assert "provider" not in str(failure.value) and not given
+
+
+# --- a store of the application's own
+
+
+class Broken:
+    """Keeps nothing, and says so."""
+
+    def load(self, name: str) -> str | None:
+        raise RuntimeError("s3cret")
+
+    def save(self, name: str, token: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    def clear(self, name: str) -> None:
+        raise RuntimeError("s3cret")
+
+
+async def test_a_store_that_fails_is_done_without_and_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    async def provide(_: TokenRequest) -> str:
+        return stage.token("ana")
+
+    async with nothing_left():
+        ana = await stage.connect("ana", token_provider=provide, token_store=Broken())
+        await ana.logout()
+    told = [record.message for record in caplog.records if record.name == "tertulia.client.token_store"]
+    assert told == [
+        "client.token_not_loaded: RuntimeError",
+        "client.token_not_kept: No space left on device",
+        "client.token_not_kept: RuntimeError",
+    ]
+    assert "s3cret" not in caplog.text and stage.token("ana") not in caplog.text
+
+
+def test_a_file_that_fails_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    FileTokenStore(tmp_path / "file" / "token").save("a", "s3cret")
+    FileTokenStore(tmp_path / "file").load("a")
+    assert FileTokenStore(tmp_path / "nothing yet").load("a") is None
+    assert [record.message for record in caplog.records] == [
+        "client.file_not_read: Not a directory",
+        "client.file_not_written: File exists",
+        "client.file_not_read: what is in it is something else",
+    ]
+    assert "s3cret" not in caplog.text and str(tmp_path) not in caplog.text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from tertulia.client import User, UserField
+from tertulia.client import Conversation, User, UserField
 from tertulia.client.errors import ForbiddenError, InvalidArgumentError, NotFoundError
 from tertulia.client.events import UserSubscribed, UserUnsubscribed, UserUpdated
 from tertulia.server.domain.users import DeleteUser, UpdateUser
@@ -36,6 +38,24 @@ async def test_ones_own_user_is_there_after_the_start_and_can_be_changed(stage: 
     assert {UserField.FRIENDLY_NAME, UserField.ATTRIBUTES} <= {reason for event in told for reason in event.reasons}
     with pytest.raises(InvalidArgumentError):
         await ana.me.update()
+
+
+async def test_names_can_be_taken_away(stage: Stage) -> None:
+    [room] = await stage.hosted("ana")
+    ana = await stage.connect("cid")
+    things: list[tuple[Conversation | User, Callable[[], str | None]]] = [
+        (room, lambda: room.friendly_name),
+        (ana.me, lambda: ana.me.friendly_name),
+    ]
+    for thing, name in things:
+        names = []
+        for wish in ("a name", None, "another", ""):
+            await thing.update(friendly_name=wish)
+            names.append(name())
+        assert names == ["a name", None, "another", None]
+    again = await stage.connect("ana")
+    assert (await again.get_conversation(room.sid)).friendly_name is None
+    assert (await again.get_user("cid")).friendly_name is None
 
 
 async def test_another_user_is_followed_from_when_he_is_asked_for(stage: Stage) -> None:

@@ -28,9 +28,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tertulia.client import ClientConfig, Conversation, ConversationsClient, Message, TokenRequest
+from tertulia.client import (
+    ClientConfig,
+    Conversation,
+    ConversationsClient,
+    Message,
+    MessageDraft,
+    Participant,
+    TokenRequest,
+)
 from tertulia.client.errors import ApiError, ConversationsError
-from tertulia.client.events import MessageAdded, MessageUpdated
+from tertulia.client.events import MessageAdded, MessageRemoved, MessageUpdated, TypingStarted
 from tertulia.client.media import FileToSend
 from tertulia.client.sqlite_store import SqliteStore
 from tertulia.client.token_store import FileTokenStore
@@ -42,6 +50,38 @@ async def fetch_token(request: TokenRequest) -> str:
 
 async def newest(room: Conversation) -> list[Message]:
     return [message async for message in room.messages(10)]
+
+
+async def several(client: ConversationsClient, room: Conversation) -> None:
+    @client.on(MessageAdded, MessageUpdated, MessageRemoved)
+    async def hear(event: MessageAdded | MessageUpdated | MessageRemoved) -> None:
+        print(event.message.index)
+
+    client.off(MessageRemoved, hear)
+    async with room.events(MessageAdded, TypingStarted) as stream:
+        async for event in stream:
+            if isinstance(event, TypingStarted):
+                who: str | None = event.participant.identity
+            else:
+                who = event.message.author
+            print(who)
+    async with room.events(MessageUpdated, replay_last=True) as updates:
+        print([update.reasons async for update in updates])
+
+
+async def others(room: Conversation) -> None:
+    ben: Participant = await room.add_participant("ben")
+    await room.add_participant("cid", wait=False)
+    outside: Participant = await room.add_address_participant("+15550001111", "+15550002222")
+    print(ben.sid, outside.type)
+    draft = MessageDraft(body="twice", media=[Path("menu.pdf"), (b"x", "image/png")])
+    first: Message = await room.send_draft(draft)
+    second: int = await room.send_draft(draft, wait=False)
+    print(first.sid, second)
+    await room.send(media=Path("menu.pdf"))
+    await room.send(media=(b"x", "image/png"))
+    await room.send(media=[FileToSend(b"x", "text/plain"), b"bytes"])
+    await room.update(friendly_name=None, unique_name=None)
 
 
 async def main() -> None:
@@ -64,6 +104,8 @@ async def main() -> None:
             print(reasons, event.previous.body)
 
         room = await client.create_conversation(friendly_name="Tavern", join=True)
+        other: Conversation = await client.join_conversation("the inn")
+        print(other.friendly_name)
         try:
             message: Message = await room.send("hello", media=[FileToSend(b"x", "text/plain")])
             index: int = await room.send("hello", wait=False)
@@ -76,6 +118,8 @@ async def main() -> None:
         async with room.events(MessageAdded) as stream:
             async for event in stream:
                 print(event.message.body)
+        await several(client, room)
+        await others(room)
         unread: int | None = await room.count_unread()
         print(unread)
 

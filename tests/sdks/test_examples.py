@@ -18,6 +18,7 @@ from tests.cli.command import WITHIN_S, Server, environment, evaluated, printed,
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+FIRST_MINUTES = re.findall(r"^## Five minutes\n.*?^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)[0]
 
 
 @pytest.fixture
@@ -54,6 +55,30 @@ def test_the_documentation_shows_the_examples_as_they_are() -> None:
 def test_hello_says_good_evening_each_time(variables: dict[str, str]) -> None:
     assert python("hello.py", variables=variables) == "0 ana Good evening!\n"
     assert python("hello.py", variables=variables) == "0 ana Good evening!\n1 ana Good evening!\n"
+
+
+def client(identity: str, fresh: Server, variables: dict[str, str]) -> list[str]:
+    token = printed("token", identity, "--data", fresh.data).strip()
+    return python("client.py", variables={**variables, "TOKEN": token}).splitlines()
+
+
+def test_the_first_minutes_lead_on_in_the_order_of_the_readme(fresh: Server, variables: dict[str, str]) -> None:
+    lines = [line for line in FIRST_MINUTES.splitlines() if "examples/" in line]
+    assert [name for line in lines for name in re.findall(r"examples/(\S+)", line)] == [
+        "hello.py",
+        "client.py",
+        "chat.mjs",
+    ]
+    assert python("hello.py", variables=variables) == "0 ana Good evening!\n"
+    assert client("ana", fresh, variables)[-1] == "2 messages, 2 people"
+
+
+def test_nor_does_another_order_lead_astray(fresh: Server, variables: dict[str, str]) -> None:
+    assert client("ana", fresh, variables)[-1] == "1 messages, 1 people"
+    assert python("hello.py", variables=variables).splitlines()[-1] == "1 ana Good evening!"
+    # Ana and Ben, whoever made the room; and somebody whom nobody has put there comes in himself.
+    assert client("ben", fresh, variables)[-1] == "3 messages, 2 people"
+    assert client("cleo", fresh, variables)[-1] == "4 messages, 3 people"
 
 
 def test_a_signed_token_is_taken(fresh: Server, variables: dict[str, str]) -> None:

@@ -246,6 +246,33 @@ async def test_who_is_asked_before_can_say_no(tertulia_webhooks: WebhookReceiver
         assert [each["Body"] for each in tertulia_webhooks.of("onMessageAdd")] == ["darn", "never", "fine"]
 
 
+@pytest.mark.parametrize("ask", ["answer", "of", "wait_for"])
+@pytest.mark.parametrize(
+    ("event_type", "complaint"),
+    [
+        ("onMesageAdd", r"no webhook 'onMesageAdd'; did you mean onMessageAdd or "),
+        ("messageAdded", r"did you mean onMessageAdded or "),
+        ("typo", r"no webhook 'typo'; there are onConversationAdd, "),
+    ],
+)
+def test_a_webhook_that_does_not_exist_is_refused_with_what_may_be_meant(
+    tertulia_webhooks: WebhookReceiver, ask: str, event_type: str, complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        getattr(tertulia_webhooks, ask)(event_type)
+
+
+async def test_so_is_one_that_is_awaited(tertulia_webhooks: WebhookReceiver) -> None:
+    with pytest.raises(ValueError, match=r"did you mean onMessageAdded"):
+        await tertulia_webhooks.heard("onMessagesAdded")
+
+
+def test_what_is_told_afterwards_can_be_failed_and_not_changed(tertulia_webhooks: WebhookReceiver) -> None:
+    with pytest.raises(ValueError, match=r"onMessageAdded is told afterwards.*did you mean onMessageAdd "):
+        tertulia_webhooks.answer("onMessageAdded", {"body": "***"})
+    tertulia_webhooks.answer("onMessageAdded", status=500)
+
+
 @pytest.mark.tertulia_settings({"tokens.min_ttl_s": 5})
 async def test_a_marker_sets_the_servers_settings(tertulia_server: LocalServer, tertulia_client: Client) -> None:
     assert tertulia_server.settings.tokens.min_ttl_s == 5

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ WANTED = """
 def test_a_server(tertulia_server): ...
 def test_webhooks(tertulia_webhooks): ...
 def test_the_official_library(tertulia_twilio): ...
+def test_whoever_uses_it(tertulia_redirected): ...
 def test_something_else(): ...
 """
 
@@ -114,21 +116,54 @@ def test_the_example_projects_tests_pass_offline() -> None:
     assert "5 passed" in said
 
 
-def test_what_the_documentation_shows_works(tmp_path: Path) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    tests = [block for block in blocks if "def test_" in block]
-    assert len(tests) >= 6
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\naddopts = --strict-markers\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-    )
-    imports = "import pytest\nfrom tertulia.client.events import MessageAdded, TokenExpired\n\n"
-    (tmp_path / "test_page.py").write_text(imports + "\n\n".join(tests))
-    (others,) = (block for block in blocks if block not in tests)
-    (tmp_path / "test_without_fixtures.py").write_text(
-        f"{others}\n\ndef test_it_ran():\n    assert not server.is_running\n"
-    )
+@pytest.fixture(scope="module")
+def of_the_page() -> dict[str, str]:
+    """The files that the page of the documentation shows, each by the name in its first line."""
+    blocks = re.findall(r"^```(?:python|ini)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    named = [re.match(r"# ([\w/]+\.(?:py|ini))\n", block) for block in blocks]
+    assert all(named), "every block is a file, whose name its first line says"
+    names = [each[1] for each in named if each]
+    assert len(set(names)) == len(names)
+    return dict(zip(names, blocks, strict=True))
+
+
+def test_every_recipe_of_the_documentation_works_as_it_stands(of_the_page: dict[str, str], tmp_path: Path) -> None:
+    for name in ("pytest.ini", *(name for name in of_the_page if name.endswith(".py"))):
+        (tmp_path / name).write_text(of_the_page[name])
+    wanted = sum(len(re.findall(r"^(?:async )?def test_", text, re.MULTILINE)) for text in of_the_page.values())
+    assert wanted >= 10
     code, said = pytest_in(tmp_path)
-    assert (code, f"{len(tests) + 1} passed" in said) == (0, True), said
+    assert (code, f"{wanted} passed" in said) == (0, True), said
+
+
+def test_the_settings_that_it_shows_are_settings(of_the_page: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(of_the_page["other/pytest.ini"])
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(tertulia_server):\n"
+        "    settings = tertulia_server.settings\n"
+        "    assert (settings.tokens.min_ttl_s, settings.limits.profile) == (10, 'hosted')\n"
+    )
+    code, said = pytest_in(tmp_path, "-p", "no:asyncio")
+    assert (code, "1 passed" in said) == (0, True), said
+
+
+def test_without_pytest_it_works_too(of_the_page: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "try_it.py").write_text(of_the_page["try_it.py"])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "try_it.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert re.fullmatch(r"CH[0-9a-f]{32} at http://127\.0\.0\.1:\d+\n", done.stdout), done.stderr
+
+
+def test_what_it_installs_has_all_that_the_recipes_import(of_the_page: dict[str, str]) -> None:
+    [line] = re.findall(r"^\.venv/bin/pip install '/path/to/tertulia\[testing\]' (.*)$", PAGE.read_text(), re.MULTILINE)
+    modules = {
+        word for text in of_the_page.values() for word in re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)
+    }
+    others = modules - {"os", "shop", "tertulia", "pytest"}
+    assert others <= set(line.split())
+    assert ("asyncio_mode" in of_the_page["pytest.ini"]) == ("pytest-asyncio" in line.split())
+    assert f"tertulia-{version('tertulia')}-py3-none-any.whl[testing]" in PAGE.read_text()
 
 
 def test_anyio_does_as_well_as_pytest_asyncio(project: Run) -> None:
@@ -160,14 +195,14 @@ def test_a_mistake_in_the_ini_file_is_told(project: Run, line: str, complaint: s
 def test_without_the_packages_of_the_server_it_says_what_to_install(project: Run) -> None:
     absent = "import sys\nsys.modules['apsw'] = None\n"
     code, said = project(test_it__py=WANTED, conftest__py=absent)
-    assert code == 1 and "1 passed, 3 errors" in said, said
-    assert said.count("the server needs apsw: pip install 'tertulia[testing]'") >= 3
+    assert code == 1 and "1 passed, 4 errors" in said, said
+    assert said.count("the server needs apsw: pip install 'tertulia[testing]'") >= 4
 
 
 def test_without_the_official_library_its_tests_are_skipped(project: Run) -> None:
     absent = "import sys\nsys.modules['twilio'] = None\n"
     code, said = project("-rs", test_it__py=WANTED, conftest__py=absent)
-    assert code == 0 and "3 passed, 1 skipped" in said, said
+    assert code == 0 and "3 passed, 2 skipped" in said, said
     assert "needs the official library: pip install twilio" in said
 
 

@@ -52,6 +52,29 @@ async def test_coroutines_wait_for_it_without_blocking() -> None:
     assert threading.active_count() <= threads + 2
 
 
+async def test_coroutines_capture_webhooks_as_well() -> None:
+    threads = {thread.name for thread in threading.enumerate()}
+    async with running_server() as server, httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http:
+        auth = (server.account_sid, server.auth_token)
+        told = {"X-Twilio-Webhook-Enabled": "true"}
+        async with capturing(server) as webhooks:
+            await http.post("/v1/Conversations", auth=auth, headers=told)
+            assert (await webhooks.heard("onConversationAdded")).is_signed
+        # Afterwards nobody is told: else this would be refused, for want of somebody to ask.
+        assert (await http.post("/v1/Conversations", auth=auth, headers=told)).status_code == 201
+        assert (await http.get("/v1/Configuration/Webhooks", auth=auth)).json()["pre_webhook_url"] in ("", None)
+    assert "tertulia-webhooks" not in {thread.name for thread in threading.enumerate()} - threads
+
+
+def test_a_receiver_that_cannot_be_announced_leaves_nothing() -> None:
+    with running_server() as server:
+        pass
+    threads = threading.active_count()
+    with pytest.raises(httpx.ConnectError), capturing(server):
+        pytest.fail("nobody listens there")
+    assert threading.active_count() == threads
+
+
 def test_what_was_in_a_file_is_there_at_the_next_start_with_the_media(tmp_path: Path) -> None:
     file = tmp_path / "kept.db"
     with running_server(database=file) as server, server.rest() as rest:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from . import arguments
 from .attributes import Json, attributes_text
 from .config import ClientConfig
 from .dispatch import Emitter, Hub
@@ -58,10 +59,9 @@ class ConversationsClient(Emitter):
 
     def __init__(self, config: ClientConfig) -> None:
         super().__init__()
-        if config.token is None and config.token_provider is None:
-            raise InvalidArgumentError("give a token, or a token_provider")
-        if config.command_timeout < 10:
-            raise InvalidArgumentError("command_timeout is at least 10 seconds")
+        if not isinstance(config, ClientConfig):
+            raise InvalidArgumentError("a client is made of a ClientConfig(server_url=..., token=...)")
+        config.check()
         self.config = config
         self._state = ClientState.NEW
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,7 +120,8 @@ class ConversationsClient(Emitter):
                 error if isinstance(error, InitializationError) else InitializationError(f"the start failed: {why}")
             )
             if failure is not error:
-                failure.__cause__ = error
+                # A provider that goes on failing is why there was no answer in time.
+                failure.__cause__ = (isinstance(error, TimeoutError) and self._life.tokens.failure) or error
             if self._state is not ClientState.SHUT_DOWN:
                 self._state = ClientState.FAILED
                 self._emit(ClientFailed(failure))
@@ -167,6 +168,7 @@ class ConversationsClient(Emitter):
     async def wait_synchronized(self, level: ClientSync = ClientSync.COMPLETED, timeout: float | None = None) -> None:
         """Returns when that much of the user's conversations is known. Raises ``TimeoutError``."""
         self._require()
+        level, timeout = arguments.choice(ClientSync, level, "level"), arguments.seconds(timeout, "timeout")
         await self._life.session.conversations.reached(level, timeout)
 
     def network_available(self) -> None:
@@ -186,8 +188,9 @@ class ConversationsClient(Emitter):
     async def update_token(self, token: str) -> None:
         """Go on with this token; the same one changes nothing. Brings back a client whose token has ended.
 
-        Raises ``TokenTtlTooShortError`` before anything is sent, ``TokenRejectedError`` or ``TokenExpiredError`` when
-        the server does not take it.
+        Blanks around it count for nothing. Raises ``InvalidArgumentError`` for what is no token and
+        ``TokenTtlTooShortError`` before anything is sent, ``TokenRejectedError`` or ``TokenExpiredError`` when the
+        server does not take it.
         """
         self._require()
         await self._life.update_token(token)
@@ -218,6 +221,7 @@ class ConversationsClient(Emitter):
     async def get_user(self, identity: str, *, subscribe: bool = True) -> User:
         """A user of the service; followed from now on, unless ``subscribe`` is False. Raises ``NotFoundError``."""
         self._require()
+        arguments.text(identity, "an identity")
         return await self._life.session.users.get(identity, subscribe=subscribe)
 
     # --- conversations
@@ -248,8 +252,7 @@ class ConversationsClient(Emitter):
 
     async def conversations_page(self, page_size: int = 100) -> Page[Conversation]:
         """The user's conversations in pages, when all of them are listed and named."""
-        if page_size < 1:
-            raise InvalidArgumentError("a page has one conversation at least")
+        arguments.number(page_size, "page_size", 1)
         await self.wait_synchronized()
         everything = tuple(self.known_conversations.values())
 
@@ -280,17 +283,32 @@ class ConversationsClient(Emitter):
     async def get_conversation(self, sid: str) -> Conversation:
         """The user's conversation with this SID. Raises ``NotFoundError`` for one he is not in."""
         self._require()
-        return await self._life.session.conversations.get(sid)
+        return await self._life.session.conversations.get(arguments.text(sid, "the SID of a conversation"))
 
     async def get_conversation_by_unique_name(self, name: str) -> Conversation:
         """The user's conversation of this name. Raises ``NotFoundError``."""
         self._require()
-        return await self._life.session.conversations.by_unique_name(name)
+        return await self._life.session.conversations.by_unique_name(arguments.text(name, "a unique name"))
 
     async def peek_conversation(self, sid: str) -> Conversation:
-        """A conversation the user need not be in, without its participants and messages. Raises ``NotFoundError``."""
+        """A conversation as its creator sees it before he has joined it: without its participants and messages.
+
+        Raises ``NotFoundError`` for one that does not exist, and for others' that the user is not in: servers show
+        these to nobody. ``join_conversation`` opens them, if the user's role lets him.
+        """
         self._require()
-        return await self._life.session.conversations.peek(sid)
+        return await self._life.session.conversations.peek(arguments.text(sid, "the SID of a conversation"))
+
+    async def join_conversation(self, sid_or_unique_name: str) -> Conversation:
+        """Take part in a conversation that exists; returns it with its participants and messages.
+
+        Nothing happens where the user takes part already; who has left comes back. Raises ``NotFoundError`` for one
+        that does not exist, or that the user's role does not let him join (servers do not say which), and
+        ``UpdateTimeoutError`` when he has joined it and cannot see it yet.
+        """
+        self._require()
+        name = arguments.text(sid_or_unique_name, "a SID or a unique name")
+        return await self._life.session.conversations.join(name)
 
     async def create_conversation(
         self,
@@ -301,11 +319,15 @@ class ConversationsClient(Emitter):
         access: str | None = None,
         join: bool = False,
     ) -> Conversation:
-        """A new conversation; with ``join`` the user takes part in it, too.
+        """A new conversation, in which nobody is yet: its creator neither, but with ``join``.
 
-        Raises ``ConflictError`` for a name that is taken.
+        Until he has joined it for the first time, its creator sees its names, attributes and counts, and can join it.
+        He cannot read, write, add others, change or delete it: each raises an error that says to join it first. Nobody
+        else sees it meanwhile. Raises ``ConflictError`` for a name that is taken.
         """
         self._require()
+        for what, name in (("friendly_name", friendly_name), ("unique_name", unique_name), ("access", access)):
+            arguments.words(name, what)
         body: dict[str, object] = {"attributes": attributes_text(attributes)}
         given = {"friendly_name": friendly_name, "unique_name": unique_name, "access": access}
         body.update({name: value for name, value in given.items() if value is not None})
@@ -320,8 +342,10 @@ class ConversationsClient(Emitter):
     async def media_urls(self, media: Sequence[Media | str]) -> dict[str, str]:
         """Temporary URLs of files, by SID: good for some minutes, for whoever has them."""
         self._require()
+        if not isinstance(media, list | tuple):
+            raise InvalidArgumentError("give a list of files of messages, or of their SIDs")
         return await self._life.session.media.temporary_urls(
-            [each if isinstance(each, str) else each.sid for each in media]
+            [arguments.text(getattr(each, "sid", each), "the SID of a file") for each in media]
         )
 
     async def content_templates(self) -> Sequence[ContentTemplate]:
@@ -365,6 +389,8 @@ class ConversationsClient(Emitter):
         Raises ``InvalidArgumentError`` for one that is not of this service.
         """
         self._require()
+        if not isinstance(payload, Mapping):
+            raise InvalidArgumentError("a payload is a mapping, as the device has got it")
         notification = PushNotification.parse(payload)
         self._emit(PushReceived(notification))
         return notification

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from . import arguments
+from .errors import InvalidArgumentError
 from .states import TokenReason
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     server_url: str
     """``https://chat.example``, or the URL of the socket itself (``wss://chat.example/v3/wsconnect``)."""
     token: str | None = None
-    """An access token to begin with. At least one of ``token`` and ``token_provider``."""
+    """An access token to begin with; blanks around it count for nothing. At least one of it and ``token_provider``."""
     token_provider: TokenProvider | None = None
     """Asked whenever a token is needed; with it the client never stops for want of one."""
     token_store: TokenStore | None = None
@@ -97,3 +99,37 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<ClientConfig {self.server_url}>"
+
+    def check(self) -> None:
+        """Raises ``InvalidArgumentError`` for what no client can work with."""
+        arguments.text(self.server_url, "server_url")
+        arguments.words(self.identity, "identity")
+        if self.token is None and self.token_provider is None:
+            raise InvalidArgumentError("give a token, or a token_provider")
+        if self.token_provider is not None:
+            arguments.function(self.token_provider, "token_provider")
+        arguments.function(self.clock, "clock")
+        for name in _SECONDS:
+            value = arguments.seconds(getattr(self, name), name)
+            if value is None and name not in _OPTIONAL:
+                raise InvalidArgumentError(f"{name} is a number of seconds, not None")
+            if value is not None and value < _LEAST.get(name, 0):
+                raise InvalidArgumentError(f"{name} is at least {_LEAST.get(name, 0)} seconds")
+        for name, least in _NUMBERS.items():
+            arguments.number(getattr(self, name), name, least)
+        if self.push is not None and not isinstance(self.push, PushConfig):
+            raise InvalidArgumentError("push is a PushConfig")
+
+
+_SECONDS: Final = (
+    "min_token_life",
+    "command_timeout",
+    "visibility_timeout",
+    "start_timeout",
+    "reconnect_min",
+    "reconnect_max",
+    "typing_timeout",
+)
+_OPTIONAL: Final = ("start_timeout", "typing_timeout")
+_LEAST: Final = {"command_timeout": 10}
+_NUMBERS: Final = {"max_event_queue": 1, "max_cached_messages": 0, "open_at_once": 1}

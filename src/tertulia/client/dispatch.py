@@ -16,12 +16,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, overload
 
+from . import arguments
 from .errors import ClientShutDownError, EventOverflowError, InvalidArgumentError
 from .events import Event, HandlerFailed
 
 log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+E4 = TypeVar("E4", bound=Event)
 Handler = Callable[[E], Awaitable[object] | object]
 """A function or a coroutine function; what it gives back is left alone."""
 
@@ -54,42 +58,115 @@ class Emitter:
 
     @overload
     def on(
-        self, event_type: type[E], handler: None = None, *, replay: bool = False
+        self, event_type: type[E], handler: None = None, /, *, replay: bool = False
     ) -> Callable[[Handler[E]], Handler[E]]: ...
 
     @overload
-    def on(self, event_type: type[E], handler: Handler[E], *, replay: bool = False) -> Handler[E]: ...
+    def on(self, event_type: type[E], handler: Handler[E], /, *, replay: bool = False) -> Handler[E]: ...
 
-    def on(self, event_type: type[E], handler: Handler[E] | None = None, *, replay: bool = False) -> Any:
-        """Call the handler at each event of this type (or of a kind of it); also a decorator.
+    @overload
+    def on(
+        self, event_type: type[E], second: type[E2], /, *, replay: bool = False
+    ) -> Callable[[Handler[E | E2]], Handler[E | E2]]: ...
 
-        With ``replay`` it is called at once with the last such event, if there was one. Handlers may be functions or
-        coroutine functions; what they raise is logged and reported as ``HandlerFailed``.
+    @overload
+    def on(
+        self, event_type: type[E], second: type[E2], third: type[E3], /, *, replay: bool = False
+    ) -> Callable[[Handler[E | E2 | E3]], Handler[E | E2 | E3]]: ...
+
+    @overload
+    def on(
+        self, event_type: type[E], second: type[E2], third: type[E3], fourth: type[E4], /, *, replay: bool = False
+    ) -> Callable[[Handler[E | E2 | E3 | E4]], Handler[E | E2 | E3 | E4]]: ...
+
+    def on(self, event_type: type[Event], /, *more: Any, replay: bool = False) -> Any:
+        """Call the handler at each event of this type (or of a kind of it): ``on(MessageAdded, handler)``.
+
+        Without a handler it is a decorator, also for several types: ``@client.on(MessageAdded, MessageUpdated)``. With
+        ``replay`` the handler is called at once with the last such event, if there was one. Handlers may be functions
+        or coroutine functions; what they raise is logged and reported as ``HandlerFailed``.
         """
-        if handler is None:
-            return lambda handler: self.on(event_type, handler, replay=replay)
-        _require_events(event_type)
-        listener = _HandlerListener(self, event_type, handler)
+        if more in ((), (None,)) or _is_event(more[-1]):
+            event_types = (event_type, *(each for each in more if each is not None))
+            _require_events(*event_types)
+            return lambda handler: self._call(handler, event_types, replay)
+        event_types = (event_type, *more[:-1])
+        _require_events(*event_types)
+        return self._call(more[-1], event_types, replay)
+
+    def _call(self, handler: Handler[Any], event_types: tuple[type[Event], ...], replay: bool) -> Handler[Any]:
+        arguments.function(handler, "a handler")
+        listener = _HandlerListener(self, event_types, handler)
         self._attach(listener)
-        last = self._last_of(event_type) if replay else None
-        if last is not None:
-            listener.tell(last)
+        for event_type in event_types if replay else ():
+            last = self._last_of(event_type)
+            if last is not None:
+                listener.tell(last)
         return handler
 
-    def off(self, event_type: type[E], handler: Handler[E]) -> None:
-        """Call the handler no more; nothing happens when it was not attached."""
+    def off(self, event_type: type[E], handler: Handler[Any]) -> None:
+        """Call the handler no more for this type; nothing happens when it was not attached."""
         for listener in self._heard or ():
             if isinstance(listener, _HandlerListener) and listener.is_of(event_type, handler):
-                self._detach(listener)
+                if not listener.hears_less(event_type):
+                    self._detach(listener)
                 return
 
-    def events(self, *event_types: type[E], replay_last: bool = False, max_queue: int | None = None) -> EventStream[E]:
+    @overload
+    def events(self, *, replay_last: bool = False, max_queue: int | None = None) -> EventStream[Event]: ...
+
+    @overload
+    def events(
+        self, event_type: type[E], /, *, replay_last: bool = False, max_queue: int | None = None
+    ) -> EventStream[E]: ...
+
+    @overload
+    def events(
+        self, first: type[E], second: type[E2], /, *, replay_last: bool = False, max_queue: int | None = None
+    ) -> EventStream[E | E2]: ...
+
+    @overload
+    def events(
+        self,
+        first: type[E],
+        second: type[E2],
+        third: type[E3],
+        /,
+        *,
+        replay_last: bool = False,
+        max_queue: int | None = None,
+    ) -> EventStream[E | E2 | E3]: ...
+
+    @overload
+    def events(
+        self,
+        first: type[E],
+        second: type[E2],
+        third: type[E3],
+        fourth: type[E4],
+        /,
+        *,
+        replay_last: bool = False,
+        max_queue: int | None = None,
+    ) -> EventStream[E | E2 | E3 | E4]: ...
+
+    @overload
+    def events(
+        self, *event_types: type[Event], replay_last: bool = False, max_queue: int | None = None
+    ) -> EventStream[Event]: ...
+
+    def events(
+        self, *event_types: type[Event], replay_last: bool = False, max_queue: int | None = None
+    ) -> EventStream[Any]:
         """The events of these types (all without any) from now on, for ``async with`` and ``async for``.
 
         At most ``max_queue`` events (the configuration's ``max_event_queue``) wait for a slow reader; one more, and
-        reading raises ``EventOverflowError``. The stream ends when the client is shut down.
+        reading raises ``EventOverflowError``. The stream ends when the client is shut down. Of one to four types the
+        type checker knows the events; of more, that they are events.
         """
         _require_events(*event_types)
+        if max_queue is not None:
+            arguments.number(max_queue, "max_queue", 1)
         return EventStream(self, event_types, replay_last, max_queue or self._hub().max_event_queue)
 
     async def wait_for(
@@ -99,6 +176,9 @@ class Emitter:
 
         Raises ``TimeoutError`` after ``timeout`` seconds, ``ClientShutDownError`` when the client ends.
         """
+        arguments.seconds(timeout, "timeout")
+        if predicate is not None:
+            arguments.function(predicate, "a predicate")
         async with asyncio.timeout(timeout), self.events(event_type) as stream:
             async for event in stream:
                 if predicate is None or predicate(event):
@@ -140,9 +220,13 @@ class Emitter:
         self._heard = self._last = None
 
 
+def _is_event(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Event)
+
+
 def _require_events(*event_types: object) -> None:
     for each in event_types:
-        if not (isinstance(each, type) and issubclass(each, Event)):
+        if not _is_event(each):
             raise InvalidArgumentError(f"{each!r:.60} is no event: give a class, as in on(MessageAdded, handler)")
 
 
@@ -161,9 +245,9 @@ class _Listener:
         raise NotImplementedError
 
 
-class _HandlerListener(_Listener, Generic[E]):
-    def __init__(self, emitter: Emitter, event_type: type[E], handler: Handler[E]) -> None:
-        super().__init__((event_type,))
+class _HandlerListener(_Listener):
+    def __init__(self, emitter: Emitter, event_types: tuple[type[Event], ...], handler: Handler[Any]) -> None:
+        super().__init__(event_types)
         self._emitter = emitter
         self._handler = handler
         self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
@@ -173,7 +257,13 @@ class _HandlerListener(_Listener, Generic[E]):
         self._is_running = False
 
     def is_of(self, event_type: type[Event], handler: Handler[Any]) -> bool:
-        return self._event_types == (event_type,) and self._handler == handler
+        return event_type in self._event_types and self._handler == handler
+
+    def hears_less(self, event_type: type[Event]) -> bool:
+        """From now on nothing of this type, unless that was the only one, which it says."""
+        left = tuple(each for each in self._event_types if each is not event_type)
+        self._event_types = left or self._event_types
+        return bool(left)
 
     def end(self) -> None:
         self._waiting.clear()

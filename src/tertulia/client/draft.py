@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from . import arguments
 from .attributes import attributes_text
 from .configuration import Options
 from .errors import InvalidArgumentError
+from .files import Files, FileToSend, files_of
 
 if TYPE_CHECKING:
-    from .media import FileToSend, MediaService
+    from .media import MediaService
 
 
 class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a message can be made of. It may be sent any number of times; each time makes one message."""
 
     body: str | None = None
-    media: tuple[FileToSend, ...] = ()
+    media: Files = ()
+    """A file or several: ``FileToSend``, a ``Path``, bytes, or a pair of one of these and its content type."""
     attributes: Any = None
     """JSON; ``{}`` when not given."""
     subject: str | None = None
@@ -32,15 +35,27 @@ class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
     content_variables: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
-        return f"<MessageDraft with {len(self.media)} files>"
+        return f"<MessageDraft with {len(self.files)} files>"
+
+    @property
+    def files(self) -> tuple[FileToSend, ...]:
+        """Its files, in order. Raises ``InvalidArgumentError`` for what is none."""
+        return files_of(self.media)
 
     def check(self, options: Options) -> None:
         """Raises ``InvalidArgumentError`` for what the server would refuse, as far as that can be known."""
-        if not (self.body or self.media or self.email_bodies or self.email_histories or self.content_sid):
+        arguments.words(self.body, "the body of a message")
+        arguments.words(self.subject, "subject")
+        arguments.words(self.content_sid, "content_sid")
+        arguments.texts(self.email_bodies, "email_bodies")
+        arguments.texts(self.email_histories, "email_histories")
+        arguments.texts(self.content_variables, "content_variables")
+        files = self.files
+        if not (self.body or files or self.email_bodies or self.email_histories or self.content_sid):
             raise InvalidArgumentError("a message has words, files, or a template")
-        if len(self.media) > options.media_attachments_count_limit:
+        if len(files) > options.media_attachments_count_limit:
             raise InvalidArgumentError(
-                f"{len(self.media)} files, {options.media_attachments_count_limit} are allowed in a message"
+                f"{len(files)} files, {options.media_attachments_count_limit} are allowed in a message"
             )
         if self.content_variables is not None and self.content_sid is None:
             raise InvalidArgumentError("content_variables belong to a template: give content_sid")
@@ -54,9 +69,7 @@ class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
 
     async def upload(self, service: MediaService) -> Sequence[str]:
         """The SIDs of its files, then of its long bodies and histories, all uploaded."""
-        from .media import FileToSend
-
-        parts = [(file, "media") for file in self.media]
+        parts = [(file, "media") for file in self.files]
         for given, category in ((self.email_bodies, "body"), (self.email_histories, "history")):
             parts += [(FileToSend(text.encode(), content_type=kind), category) for kind, text in given.items()]
         return await service.upload_all(parts) if parts else ()

@@ -6,13 +6,20 @@ import contextlib
 import io
 import mimetypes
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
+import stat
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 import msgspec
 
+from . import arguments
+from .aside import aside
 from .errors import InvalidArgumentError, MediaTooLargeError, MediaUploadError
+from .paths import shown, why
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes have gone out, of how many (None when that is not known)."""
@@ -25,7 +32,8 @@ class FileToSend(msgspec.Struct, frozen=True):
     """A file for a message. Printed, it shows neither its name nor what is in it.
 
     Bytes and paths can be sent again and again, and wait in an outbox. A file object (opened in binary mode) is read
-    from where it stands, and stands there again afterwards if it can seek. A stream of bytes can be sent once.
+    from where it stands, and stands there again afterwards if it can seek. A stream of bytes can be sent once. Disks
+    are read in a thread, a piece at a time, so that nothing else waits for them.
     """
 
     content: bytes | Path | IO[bytes] | AsyncIterable[bytes]
@@ -58,24 +66,56 @@ class FileToSend(msgspec.Struct, frozen=True):
         """Whether it can be sent later, and again."""
         return isinstance(self.content, bytes | Path)
 
-    def size(self) -> int | None:
+    async def size(self) -> int | None:
         """In bytes; None where only the end tells. Raises ``InvalidArgumentError`` for what cannot be read."""
+        arguments.words(self.content_type, "content_type")
+        arguments.words(self.filename, "filename")
         content = self.content
         if isinstance(content, bytes):
             return len(content)
+        if isinstance(content, Path):
+            return await aside(partial(_size_at, content))
+        if isinstance(content, AsyncIterable):
+            return None
+        if not callable(getattr(content, "read", None)):
+            raise InvalidArgumentError(_CONTENTS)
         try:
-            if isinstance(content, Path):
-                return content.stat().st_size
-            if isinstance(content, AsyncIterable) or (callable(getattr(content, "read", None)) and not _seeks(content)):
-                return None
-            if callable(getattr(content, "read", None)):
-                here = content.tell()
-                size = content.seek(0, os.SEEK_END) - here
-                content.seek(here)
-                return max(0, size)
+            return await _done(content, partial(_rest, content))
         except (OSError, ValueError) as error:
-            raise InvalidArgumentError(f"the file cannot be read: {_why(error)}") from None
-        raise InvalidArgumentError("a file is bytes, a Path, a file opened in binary mode, or a stream of bytes")
+            raise _unreadable(content, error) from None
+
+
+OneFile = FileToSend | bytes | Path | IO[bytes] | AsyncIterable[bytes] | tuple[bytes | Path, str]
+"""A file, or what one is made of; a pair is content and its type."""
+Files = OneFile | Sequence[OneFile]
+"""What ``media`` takes: one file, or several in order."""
+
+_CONTENTS: Final = 'a file is bytes, a Path (as Path("a.png")), a file opened in binary mode, or a stream of bytes'
+
+
+def files_of(given: Files | None) -> tuple[FileToSend, ...]:
+    """The files, however they were given. Raises ``InvalidArgumentError`` for what is none."""
+    if given is None:
+        return ()
+    if isinstance(given, list) or (isinstance(given, tuple) and not _is_pair(given)):
+        return tuple(map(_file_of, given))
+    return (_file_of(given),)
+
+
+def _file_of(given: Any) -> FileToSend:
+    if isinstance(given, FileToSend):
+        return given
+    if _is_pair(given):
+        return FileToSend(given[0], content_type=given[1])
+    if isinstance(given, bytes | Path | AsyncIterable) or callable(getattr(given, "read", None)):
+        return FileToSend(given)
+    if isinstance(given, os.PathLike):
+        return FileToSend(arguments.path(given, "a file"))
+    raise InvalidArgumentError(_CONTENTS)
+
+
+def _is_pair(given: object) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str)
 
 
 async def pieces(file: FileToSend, size: int | None, largest: int) -> AsyncGenerator[bytes, None]:
@@ -92,12 +132,13 @@ async def pieces(file: FileToSend, size: int | None, largest: int) -> AsyncGener
                 if file.progress is not None:
                     file.progress(sent, None)
         return
-    with _opened(content) as source:
+    async with _opened(content) as source:
         while size is None or sent < size:
+            wanted = CHUNK if size is None else min(CHUNK, size - sent)
             try:
-                piece = source.read(CHUNK if size is None else min(CHUNK, size - sent))
+                piece = await _done(source, partial(source.read, wanted))
             except (OSError, ValueError) as error:
-                raise InvalidArgumentError(f"the file cannot be read: {_why(error)}") from None
+                raise _unreadable(content, error) from None
             if not isinstance(piece, bytes):
                 raise InvalidArgumentError("open the file in binary mode")
             if not piece:
@@ -119,28 +160,57 @@ def _parts(piece: bytes) -> Iterator[bytes]:
         yield piece[start : start + CHUNK]
 
 
-@contextlib.contextmanager
-def _opened(content: bytes | Path | IO[bytes]) -> Iterator[IO[bytes]]:
+@contextlib.asynccontextmanager
+async def _opened(content: bytes | Path | IO[bytes]) -> AsyncIterator[IO[bytes]]:
     """Something to read from. What was open before is left where it was, if it can be."""
     if isinstance(content, bytes):
         yield io.BytesIO(content)
     elif isinstance(content, Path):
         try:
-            source = content.open("rb")
-        except OSError as error:
-            raise InvalidArgumentError(f"the file cannot be read: {_why(error)}") from None
-        with source:
+            source = await aside(lambda: content.open("rb"), lambda source: source.close())
+        except (OSError, ValueError) as error:
+            raise _unreadable(content, error) from None
+        try:
             yield source
+        finally:
+            await aside(source.close)
     elif not _seeks(content):
         yield content
     else:
-        here = content.tell()
+        here = await _done(content, content.tell)
         try:
             yield content
         finally:
             # Somebody may have closed it meanwhile.
             with contextlib.suppress(OSError, ValueError):
-                content.seek(here)
+                await _done(content, partial(content.seek, here))
+
+
+async def _done(source: object, work: Callable[[], T]) -> T:
+    """Work with a file: in a thread where it is one of the system's. Others may not like that, and need no disk."""
+    if isinstance(source, io.BufferedReader | io.BufferedRandom | io.FileIO):
+        return await aside(work)
+    return work()
+
+
+def _size_at(path: Path) -> int | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise InvalidArgumentError(f"{shown(path)} cannot be sent: it is a directory")
+    # How much comes out of a pipe, only its end tells.
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _rest(content: IO[bytes]) -> int | None:
+    if not _seeks(content):
+        return None
+    here = content.tell()
+    size = content.seek(0, os.SEEK_END) - here
+    content.seek(here)
+    return max(0, size)
 
 
 def _seeks(content: Any) -> bool:
@@ -148,5 +218,7 @@ def _seeks(content: Any) -> bool:
     return callable(seekable) and bool(seekable())
 
 
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+def _unreadable(content: object, error: Exception) -> InvalidArgumentError:
+    """Which file, as it was given, and why; of what has no name, why."""
+    what = shown(content) if isinstance(content, Path) else "the file"
+    return InvalidArgumentError(f"{what} cannot be read: {why(error)}")

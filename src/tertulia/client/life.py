@@ -36,7 +36,7 @@ from .receipts import Receipts
 from .session import Session
 from .states import ConnectionState, TokenReason
 from .sync import Following
-from .tokens import TokenKeeper
+from .tokens import TokenKeeper, given_token
 
 if TYPE_CHECKING:
     from .dispatch import Emitter
@@ -69,8 +69,7 @@ class Life:
         """Whether the server has said who this is, in this run: what waits is sent in nobody else's name."""
         self._refreshes = False
         self._loading: asyncio.Task[None] | None = None
-        self.last_problem: str | None = None
-        """What keeps it from connecting, while something does."""
+        self._last_problem: str | None = None
         self.tokens = TokenKeeper(config)
         self.connection = Connection(config, self.tokens.get, self)
         self.session = session = Session(config, Calls(self.connection, config), client)
@@ -83,9 +82,15 @@ class Life:
         session.receipts = Receipts(session)
         self.push = PushRegistrar(session)
 
+    @property
+    def last_problem(self) -> str | None:
+        """What keeps it from connecting, while something does."""
+        return self.tokens.problem or self._last_problem
+
     async def begin(self) -> None:
         """The client is usable when this returns; conversations follow. Raises ``InitializationError``."""
         session = self.session
+        await self.tokens.recall()
         stored = await self._stored_configuration()
         if stored is not None:
             session.configure(stored)
@@ -120,6 +125,7 @@ class Life:
             session.outbox.connected()
 
     async def update_token(self, token: str) -> None:
+        token = given_token(token)
         if not self.tokens.take(token):
             return
         try:
@@ -173,7 +179,7 @@ class Life:
         self._client._emit(ConnectionStateChanged(state, previous))
 
     def connected(self) -> None:
-        self.last_problem = None
+        self._last_problem = None
         self.tokens.confirm()
         self.session.following.connected()
         if not self._is_confirmed:
@@ -195,9 +201,9 @@ class Life:
             self.session.following.notified(message_type, payload)
 
     def problem(self, problem: ConnectionErrorOccurred) -> None:
-        if self.last_problem is None:
-            log.warning("client.not_connected: %s", problem.message)
-        self.last_problem = problem.message
+        if self._last_problem is None:
+            log.warning("client.not_connected: %s", problem.message, extra={"why": problem.message})
+        self._last_problem = problem.message
         self._client._emit(problem)
 
     def token_about_to_expire(self) -> None:
@@ -251,7 +257,7 @@ class Life:
                     if self.connection.state is not ConnectionState.CONNECTED:
                         return
                 except ConversationsError as error:
-                    log.warning("client.configuration_not_refreshed", extra={"error": type(error).__name__})
+                    log.warning("client.configuration_not_refreshed: %s", error, extra={"why": str(error)})
                 await asyncio.sleep(REFRESH_PAUSE_S)
         finally:
             self._refreshes = False

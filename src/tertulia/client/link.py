@@ -228,7 +228,7 @@ class Link:
         try:
             return frames.parse(message, self._terms.received)
         except MalformedFrame as malformed:
-            log.warning("link.malformed", extra={"reason": malformed.reason})
+            log.warning("link.malformed: %s", malformed.reason, extra={"why": malformed.reason})
             return None
 
     def received(self, frame: Frame, now: float) -> Steps:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import msgspec
 
+from . import arguments
+from .arriving import arriving
 from .bodies import pieces_of, whole
 from .decoding import decoded
 from .errors import (
@@ -80,7 +80,9 @@ class Media:
     async def download(self, to: str | os.PathLike[str] | None = None) -> bytes:
         """The file as bytes, or written to a path, where it appears when it is whole (the bytes are then empty).
 
-        Raises ``MediaUrlError``, also for a file of another size than was told, or of which hardly anything comes for
+        A new file has the mode that the user's files have (``umask``); one that is replaced keeps its own. Raises
+        ``InvalidArgumentError`` for a path that cannot be written to, ``MediaError`` when a disk fails later (it is
+        full); ``MediaUrlError``, also for a file of another size than was told, or of which hardly anything comes for
         half a minute; ``MediaTooLargeError`` for bytes beyond 64 MiB.
         """
         return await self._service.download(self, to)
@@ -117,7 +119,7 @@ class MediaService:
         When one fails the others are given up. Raises ``MediaTooLargeError`` before anything is sent,
         ``MediaUploadError``.
         """
-        self._check(parts)
+        await self._check(parts)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._upload(file, category)) for file, category in parts]
@@ -130,12 +132,12 @@ class MediaService:
         [sid] = await self.upload_all([(file, category)])
         return sid
 
-    def _check(self, parts: Sequence[tuple[FileToSend, str]]) -> None:
+    async def _check(self, parts: Sequence[tuple[FileToSend, str]]) -> None:
         options = self._session.configuration.options
         largest = options.media_attachment_size_limit_in_mb * _MB
         total = 0
         for file, _ in parts:
-            size = file.size()
+            size = await file.size()
             if not (file.type.isascii() and file.type.isprintable()):
                 raise InvalidArgumentError("a content type has ASCII characters only")
             if size is None:
@@ -153,7 +155,7 @@ class MediaService:
         import httpx
 
         async with self._places:
-            size = file.size()
+            size = await file.size()
             params = {"Category": category} | ({"Filename": file.name} if file.name else {})
             url = f"{self._session.configuration.links.media_service}?{urlencode(params)}"
             headers = {**self._credentials(url), "Content-Type": file.type}
@@ -233,17 +235,9 @@ class MediaService:
                 if len(content) > MAX_IN_MEMORY:
                     raise MediaTooLargeError(f"more than {MAX_IN_MEMORY} bytes; give a path, or use stream()")
             return bytes(content)
-        path = Path(to)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".download-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                async for piece in self.stream(media):
-                    file.write(piece)
-            os.replace(draft, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
+        async with arriving(arguments.path(to, "where a file goes")) as write:
+            async for piece in self.stream(media):
+                await write(piece)
         return b""
 
     async def fetch(self, url: str, limit: int) -> bytes:

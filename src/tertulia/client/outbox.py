@@ -34,6 +34,7 @@ from .errors import (
     StoreError,
 )
 from .events import Event, MessageFailed, MessagePending, MessageSent
+from .files import FileToSend
 from .pending import PendingFile, PendingMessage, PendingState, Record, Refusal, decode, encode
 from .store import OutboxStore
 
@@ -89,6 +90,7 @@ class Outbox:
         self._resting: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keeping: set[asyncio.Task[Any]] = set()
+        self._turn = asyncio.Lock()
         self._bytes = 0
         self._place = 0
         self._is_connected = False
@@ -110,32 +112,45 @@ class Outbox:
         """
         if self._is_closed:
             raise ClientShutDownError
-        if len(self._all) >= MAX_WAITING:
-            raise OutboxFullError(f"{MAX_WAITING} messages are waiting already")
-        files, contents = _files_of(draft)
-        id = str(uuid.uuid4())
-        record = _written(
-            conversation_sid=conversation_sid,
-            created_at=self._clock(),
-            mutation_id=id,
-            body=draft.body,
-            attributes=draft.attributes,
-            subject=draft.subject,
-            email_bodies=dict(draft.email_bodies),
-            email_histories=dict(draft.email_histories),
-            content_sid=draft.content_sid,
-            content_variables=None if draft.content_variables is None else dict(draft.content_variables),
-            files=files,
-        )
-        size = _size(record)
-        if self._bytes + size > MAX_BYTES:
-            raise OutboxFullError(f"more than {MAX_BYTES} bytes would be waiting")
-        self._place += 1
-        message = PendingMessage(self, id, self._place, record, contents)
-        message._progress = tuple(file.progress for file in draft.media)
-        self._take(message, size)
-        # In the lane before it is on the disk: the order is that of the calls.
-        await asyncio.shield(self._run(self._keep(message, contents), self._keeping))
+        putting = asyncio.get_running_loop().create_task(self._put(conversation_sid, draft))
+        self._keeping.add(putting)
+        putting.add_done_callback(self._keeping.discard)
+        # Whoever asked may be gone when it turns out why it cannot be kept.
+        putting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(putting)
+
+    async def _put(self, conversation_sid: str, draft: MessageDraft) -> PendingMessage:
+        # Files are looked at first, which takes its time; the order is that of the calls all the same.
+        async with self._turn:
+            if self._is_closed:
+                raise ClientShutDownError
+            if len(self._all) >= MAX_WAITING:
+                raise OutboxFullError(f"{MAX_WAITING} messages are waiting already")
+            given = draft.files
+            files, contents = await _files_of(given)
+            id = str(uuid.uuid4())
+            record = _written(
+                conversation_sid=conversation_sid,
+                created_at=self._clock(),
+                mutation_id=id,
+                body=draft.body,
+                attributes=draft.attributes,
+                subject=draft.subject,
+                email_bodies=dict(draft.email_bodies),
+                email_histories=dict(draft.email_histories),
+                content_sid=draft.content_sid,
+                content_variables=None if draft.content_variables is None else dict(draft.content_variables),
+                files=files,
+            )
+            size = _size(record)
+            if self._bytes + size > MAX_BYTES:
+                raise OutboxFullError(f"more than {MAX_BYTES} bytes would be waiting")
+            self._place += 1
+            message = PendingMessage(self, id, self._place, record, contents)
+            message._progress = tuple(file.progress for file in given)
+            # In the lane before it is on the disk: what comes behind it stays behind it.
+            self._take(message, size)
+        await self._keep(message, contents)
         return message
 
     def pending(self, conversation_sid: str | None = None) -> Sequence[PendingMessage]:
@@ -196,8 +211,9 @@ class Outbox:
         for row in self._store.rows() if self._store is not None else ():
             try:
                 record = decode(row.content)
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                log.warning("outbox.not_readable", extra={"id": row.id})
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                why = type(error).__name__
+                log.warning("outbox.not_readable: %s", why, extra={"id": row.id, "why": why})
                 continue
             # Whoever wrote this died before he knew.
             record.is_open = record.is_open or record.state is PendingState.SENDING
@@ -312,7 +328,7 @@ class Outbox:
             outcome = await self._attempts.make(message)
         except StoreError as error:
             # What cannot be written down before it goes out could go out twice.
-            log.warning("outbox.not_kept", extra={"id": message.id, "why": str(error)})
+            log.warning("outbox.not_kept: %s", error, extra={"id": message.id, "why": str(error)})
             return LONGEST_REST_S
         except Exception as error:  # a message that breaks things must not keep those behind it waiting
             log.error("outbox.attempt_failed", exc_info=error, extra={"id": message.id})
@@ -341,7 +357,7 @@ class Outbox:
                 await self._store.remove(message.id, taken)
             except StoreError as error:
                 # Found again at the next start, it is recognised as sent.
-                log.warning("outbox.not_removed", extra={"id": message.id, "why": str(error)})
+                log.warning("outbox.not_removed: %s", error, extra={"id": message.id, "why": str(error)})
         await self._tell_open(message.conversation_sid, arrived.index)
         message._record.state = PendingState.SENT
         found = await self._visible(message.conversation_sid, arrived.index)
@@ -377,7 +393,7 @@ class Outbox:
         try:
             await self._change(message)
         except StoreError as error:
-            log.warning("outbox.not_kept", extra={"id": message.id, "why": str(error)})
+            log.warning("outbox.not_kept: %s", error, extra={"id": message.id, "why": str(error)})
         message._settle(refused.error)
         self._emit(message.conversation_sid, MessageFailed(message, refused.error))
 
@@ -408,20 +424,20 @@ class Outbox:
         return task
 
 
-def _files_of(draft: MessageDraft) -> tuple[tuple[PendingFile, ...], list[bytes]]:
+async def _files_of(given: Sequence[FileToSend]) -> tuple[tuple[PendingFile, ...], list[bytes]]:
     """What a draft's files are, and the bytes of those that are bytes, in the same order."""
-    if not all(file.can_wait for file in draft.media):
+    if not all(file.can_wait for file in given):
         raise InvalidArgumentError("what waits in the outbox is bytes or a Path, not an open file or a stream")
-    files = tuple(
+    files = [
         PendingFile(
             content_type=file.type,
             filename=file.name,
-            size=file.size() or 0,
+            size=await file.size() or 0,
             **_path_of(file.content.absolute() if isinstance(file.content, Path) else None),
         )
-        for file in draft.media
-    )
-    return files, [file.content for file in draft.media if isinstance(file.content, bytes)]
+        for file in given
+    ]
+    return tuple(files), [file.content for file in given if isinstance(file.content, bytes)]
 
 
 def _path_of(path: Path | None) -> dict[str, Any]:

@@ -96,5 +96,6 @@ class Trail:
         self.is_lost = token in self._tokens or not self._left
         self._tokens.add(token)
         if self.is_lost:
-            log.warning("client.pages_without_end", extra={"pages": len(self._tokens)})
+            why = f"{len(self._tokens)} pages, and always another"
+            log.warning("client.pages_without_end: %s", why, extra={"why": why})
         return not self.is_lost

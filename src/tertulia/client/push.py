@@ -9,14 +9,18 @@ import logging
 import platform
 import random
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from . import arguments
+from .aside import aside
 from .config import PushConfig
 from .decoding import decoded
 from .errors import ClientShutDownError, ConversationsError, InvalidArgumentError, NotFoundError, PushRegistrationError
 from .push_store import MemoryPushStore, PushRecord, PushStore
+from .reasons import reason
 from .urls import segment
 
 if TYPE_CHECKING:
@@ -168,9 +172,13 @@ class PushRegistrar:
 
     async def unregister(self, channel: str, device_token: str | None = None) -> None:
         """Takes back what was registered here, and the device token if one is given."""
+        if device_token is None:
+            _check_channel(channel)
+        else:
+            _check(channel, device_token)
         async with self._lock:
             self._want_no_more(channel, device_token)
-            known = self._store.load(self._name(channel))
+            known = await self._load(self._name(channel))
             if known is not None and known.device_token and device_token in (None, known.device_token):
                 await self._take_back(channel, known)
                 return
@@ -182,19 +190,20 @@ class PushRegistrar:
         _check(channel, device_token)
         async with self._lock:
             self._want_no_more(channel, device_token)
-            known = self._store.load(self._name(channel))
+            known = await self._load(self._name(channel))
             await self._delete("", {"binding_type": channel, "address": device_token})
             if known is not None and known.device_token == device_token:
-                self._forget(channel, known)
+                await self._forget(channel, known)
 
     async def cleanup(self, channel: str, device_token: str) -> bool:
         """Forgets a device that is not to ring any more; asks at most once a day, and says whether it has."""
+        _check(channel, device_token)
         name, now = self._name(channel), self._session.config.clock()
-        known = self._store.load(name)
+        known = await self._load(name)
         if known is not None and 0 <= now - known.cleaned_at < CLEAN_S:
             return False
         await self.remove(channel, device_token)
-        self._store.save(name, msgspec.structs.replace(self._store.load(name) or NOTHING, cleaned_at=now))
+        await self._save(name, msgspec.structs.replace(await self._load(name) or NOTHING, cleaned_at=now))
         return True
 
     async def logout(self) -> None:
@@ -235,7 +244,8 @@ class PushRegistrar:
                 async with self._lock:
                     await self._register(channel, device_token)
             except PushRegistrationError as error:
-                log.warning("client.push_not_registered", extra={"error": type(error.__cause__).__name__})
+                why = reason(error.__cause__)
+                log.warning("client.push_not_registered: %s", why, extra={"why": why})
             else:
                 return
             await asyncio.sleep(pause * (0.8 + 0.4 * random.random()))  # noqa: S311 (spreads load, guards nothing)
@@ -245,15 +255,15 @@ class PushRegistrar:
 
     async def _register(self, channel: str, device_token: str) -> None:
         name, now = self._name(channel), self._session.config.clock()
-        known = self._store.load(name)
-        if known is not None and self._is_good(channel, known, device_token):
+        known = await self._load(name)
+        if known is not None and await self._is_good(channel, known, device_token):
             return
         if known is not None and known.device_token not in ("", device_token):
             known = await self._take_back(channel, known)
         if known is None or known.device_token != device_token:
             # Written down first: when the answer is lost, it is still known what there may be to take back.
             known = msgspec.structs.replace(known or NOTHING, device_token=device_token)
-            self._store.save(name, known)
+            await self._save(name, known)
         body: dict[str, object] = {
             "endpoint_platform": f"Python {platform.python_version()}",
             "channel_type": channel,
@@ -274,8 +284,7 @@ class PushRegistrar:
             registered_at=now,
             cleaned_at=known.cleaned_at,
         )
-        self._store.save(name, made)
-        self._store.save(self._device(channel, device_token), made)
+        await self._save(name, made, self._device(channel, device_token))
 
     async def _take_back(self, channel: str, known: PushRecord) -> PushRecord | None:
         """What is recorded is registered no more; what is left of the record."""
@@ -283,7 +292,7 @@ class PushRegistrar:
             await self._delete(f"/{segment(known.registration_id)}")
         else:
             await self._delete("", {"binding_type": channel, "address": known.device_token})
-        return self._forget(channel, known)
+        return await self._forget(channel, known)
 
     async def _delete(self, path: str, body: Mapping[str, object] | None = None) -> None:
         try:
@@ -297,26 +306,41 @@ class PushRegistrar:
 
     # --- what is remembered
 
-    def _forget(self, channel: str, known: PushRecord) -> PushRecord | None:
+    async def _forget(self, channel: str, known: PushRecord) -> PushRecord | None:
         """Nothing is registered; only when it was cleaned up is still known."""
         device = self._device(channel, known.device_token)
-        last = self._store.load(device)
+        last = await self._load(device)
         if last is not None and last.registration_id == known.registration_id:
-            self._store.clear(device)
+            await self._clear(device)
         if not known.cleaned_at:
-            self._store.clear(self._name(channel))
+            await self._clear(self._name(channel))
             return None
         left = msgspec.structs.replace(NOTHING, cleaned_at=known.cleaned_at)
-        self._store.save(self._name(channel), left)
+        await self._save(self._name(channel), left)
         return left
 
-    def _is_good(self, channel: str, known: PushRecord, device_token: str) -> bool:
+    async def _is_good(self, channel: str, known: PushRecord, device_token: str) -> bool:
         age = self._session.config.clock() - known.registered_at
         if known.device_token != device_token or known.message_types != self._message_types or not 0 <= age < RENEW_S:
             return False
         # A device belongs to whom it was registered for last (semantics 7.2).
-        last = self._store.load(self._device(channel, device_token))
+        last = await self._load(self._device(channel, device_token))
         return last is not None and bool(known.registration_id) and last.registration_id == known.registration_id
+
+    async def _load(self, name: str) -> PushRecord | None:
+        return await aside(partial(self._store.load, name))
+
+    async def _save(self, name: str, record: PushRecord, another: str | None = None) -> None:
+        """Under this name, and under another: who is cancelled meanwhile has saved both."""
+
+        def save() -> None:
+            for each in (name, another) if another is not None else (name,):
+                self._store.save(each, record)
+
+        await aside(save)
+
+    async def _clear(self, name: str) -> None:
+        await aside(partial(self._store.clear, name))
 
     @property
     def _message_types(self) -> tuple[str, ...]:
@@ -338,7 +362,10 @@ def _hashed(*parts: str) -> str:
 
 
 def _check(channel: str, device_token: str) -> None:
-    if channel not in CHANNELS:
+    _check_channel(channel)
+    arguments.text(device_token, "a device token")
+
+
+def _check_channel(channel: str) -> None:
+    if arguments.text(channel, "a channel") not in CHANNELS:
         raise InvalidArgumentError(f"a device is registered for {' or '.join(CHANNELS)}, not {channel}")
-    if not device_token:
-        raise InvalidArgumentError("a device token is not empty")

@@ -15,6 +15,7 @@ from .config import ClientConfig
 from .configuration import Configuration
 from .dispatch import Emitter
 from .errors import ClientNotReadyError, ClientShutDownError
+from .reasons import reason
 from .urls import base_url, segment
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ class Session:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        # Who waits for it gets the error; of one that nobody waits for, at least the kind of it is in the log.
+        # Who waits for it gets the error; of one that nobody waits for, at least the reason is in the log.
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, ClientShutDownError):
-            log.debug("client.task_failed", extra={"error": type(error).__name__})
+            log.debug("client.task_failed: %s", reason(error), extra={"why": reason(error)})
 
     def spare(self, task: asyncio.Task[Any] | None) -> None:
         """Who waits for the end is let finish."""

@@ -75,7 +75,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             return _opened(path)
         except _Unusable as why:
             aside = _set_aside(path)
-            log.warning("store.set_aside", extra={"why": str(why), "file": aside.name})
+            log.warning("store.set_aside: %s", why, extra={"why": str(why), "file": aside.name})
             _make_private(path)
             return _opened(path)
     except (OSError, sqlite3.Error, _Unusable) as error:
@@ -93,7 +93,7 @@ def is_damage(error: Exception) -> bool:
 def set_aside(path: Path) -> None:
     """Rename a closed file that was found to be damaged, so that the next start begins a new one."""
     with contextlib.suppress(OSError):
-        log.warning("store.set_aside", extra={"why": "damaged", "file": _set_aside(path).name})
+        log.warning("store.set_aside: it is damaged", extra={"why": "damaged", "file": _set_aside(path).name})
 
 
 def _opened(path: Path) -> sqlite3.Connection:

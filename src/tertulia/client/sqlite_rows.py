@@ -143,7 +143,8 @@ def rows(connection: sqlite3.Connection, scope: int) -> list[OutboxRow]:
         if name is not None and isinstance(place, int) and isinstance(content, bytes):
             found.append(OutboxRow(name, place, content))
         else:
-            log.warning("store.row_not_readable")
+            why = "its columns are of other types"
+            log.warning("store.row_not_readable: %s", why, extra={"why": why})
     return found
 
 

@@ -246,7 +246,7 @@ class SqliteStore:
         try:
             return file.ask(lambda connection: work(connection, scope, name))
         except StoreError as error:
-            log.warning("store.not_read", extra={"why": str(error)})
+            log.warning("store.not_read: %s", error, extra={"why": str(error)})
             return None
 
     def _do(self, name: str, sql: str, *values: Any) -> None:

@@ -123,7 +123,7 @@ class StoreThread:
             # Not waited for while it is busy: that would hold up the event loop.
             self._thread.shutdown(wait=is_closed.is_set())
         if not is_closed.is_set():
-            log.warning("store.not_closed", extra={"why": "no answer in time"})
+            log.warning("store.not_closed: no answer in time", extra={"why": "no answer in time"})
         elif self.is_damaged:
             set_aside(self._path)
 
@@ -151,12 +151,12 @@ class StoreThread:
         error = done.exception()
         if isinstance(error, sqlite3.Error):
             self._failure(error)
-            log.warning("store.not_undone", extra={"why": str(error)})
+            log.warning("store.not_undone: %s", error, extra={"why": str(error)})
 
     def _give_up(self, why: str) -> None:
         if not self.is_given_up:
             self.is_given_up = True
-            log.warning("store.not_written", extra={"why": why})
+            log.warning("store.not_written: %s", why, extra={"why": why})
 
     def _failure(self, error: Exception) -> StoreError:
         if is_damage(error):

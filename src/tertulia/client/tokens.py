@@ -26,7 +26,7 @@ from .errors import (
     TokenTtlTooShortError,
 )
 from .states import TokenReason
-from .token_store import TokenStore
+from .token_store import Keeping
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +117,7 @@ class TokenKeeper:
     def __init__(self, config: ClientConfig, *, short_patience_s: float = SHORT_PATIENCE_S) -> None:
         self._short_patience_s = short_patience_s
         self._provider = config.token_provider
-        self._store = config.token_store
-        self._name = f"{config.server_url.rstrip('/')}\n{config.identity or ''}"
+        self._keeping = Keeping(config.token_store, f"{config.server_url.rstrip('/')}\n{config.identity or ''}")
         self._clock = config.clock
         self._whose = config.identity
         self._min_ttl_s = config.min_token_life
@@ -127,9 +126,11 @@ class TokenKeeper:
         self._previous: str | None = None
         self._fetching: asyncio.Task[str] | None = None
         self._is_stored = False
-        self._given = config.token
-        if config.token is None and self._store is not None:
-            self._use_stored(self._store)
+        self._given = None if config.token is None else given_token(config.token)
+        self._is_recalled = config.token is not None
+        self._asked_since_answer = False
+        self.failure: TokenProviderError | None = None
+        """Why the provider failed the last time, unless it has answered since."""
 
     def __repr__(self) -> str:
         return "<TokenKeeper>"
@@ -149,6 +150,23 @@ class TokenKeeper:
         """Whose it is, as far as anybody says."""
         return read_times(self.current or "").identity or self._whose
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the provider, while something is."""
+        if self.failure is not None:
+            return str(self.failure)
+        return "the token provider has not answered" if self._asked_since_answer else None
+
+    async def recall(self) -> None:
+        """Takes up what the store has kept, if it is good for a start; once, and before a token is asked for."""
+        if self._is_recalled:
+            return
+        self._is_recalled = True
+        token = (await self._keeping.load() or "").strip()
+        ends = read_times(token).expires_at
+        if self._token is None and ends is not None and ends - self._clock() >= MIN_TTL_S:
+            self._token, self._is_stored = token, True
+
     async def get(self, reason: TokenReason) -> str:
         """A token to connect with.
 
@@ -156,13 +174,14 @@ class TokenKeeper:
         ``TokenTtlTooShortError``, ``TokenRejectedError``, ``TokenExpiredError`` (there is no other),
         ``TokenProviderError``.
         """
+        await self.recall()
         if self._given is not None:
             given, self._given = self._given, None
             self._accept(given)
         if self._provider is None:
             return self._only_token(reason)
         if reason is TokenReason.REJECTED:
-            self._forget_stored()
+            self._keeping.put(None)
         if reason is not TokenReason.START or self._token is None or self._left() <= 0:
             return await self._fetch(reason)
         if self._is_stored:
@@ -176,8 +195,10 @@ class TokenKeeper:
     def take(self, token: str) -> bool:
         """Use this one from now on; False when it is the present one.
 
-        Raises ``TokenTtlTooShortError``, ``TokenRejectedError`` (it is another user's), ``TokenError``.
+        Raises ``InvalidArgumentError`` (it is none), ``TokenTtlTooShortError``, ``TokenRejectedError`` (it is another
+        user's).
         """
+        token = given_token(token)
         if token == self.current:
             return False
         if self._given is not None:
@@ -194,15 +215,25 @@ class TokenKeeper:
         if self._previous is None:
             return
         self._token, self._previous = self._previous, None
-        self._save(self._token)
+        self._keeping.put(self._token)
 
     async def forget(self) -> None:
         """No token waits for the next start."""
-        await self.close()
-        self._forget_stored()
+        await self.recall()
+        await self._stop_asking()
+        self._keeping.put(None)
+        await self._keeping.close()
+
+    async def settle(self) -> None:
+        """What is to wait in the store does when this returns."""
+        await self._keeping.settle()
 
     async def close(self) -> None:
-        """Nobody is asked any more."""
+        """Nobody is asked any more, and what is to wait in the store does."""
+        await self._stop_asking()
+        await self._keeping.close()
+
+    async def _stop_asking(self) -> None:
         task, self._fetching = self._fetching, None
         if task is not None and task is not asyncio.current_task():
             task.cancel()
@@ -233,6 +264,7 @@ class TokenKeeper:
     async def _ask(self, reason: TokenReason) -> str:
         assert self._provider is not None
         attempt, pause = 1, self._first_pause_s
+        self._asked_since_answer = True
         while True:
             try:
                 given = self._provider(TokenRequest(self.identity, reason, attempt))
@@ -244,10 +276,14 @@ class TokenKeeper:
                 raise
             except Exception as error:
                 # Whatever the application's function raises, it may have better luck the next time.
+                why = _why(error)
+                self.failure = TokenProviderError(f"the token provider failed {_times(attempt)}: {why}")
+                self.failure.__cause__ = error
                 if attempt >= ATTEMPTS:
-                    raise TokenProviderError(f"the token provider failed {attempt} times") from error
-                log.warning("client.token_provider_failed", extra={"attempt": attempt, "error": type(error).__name__})
+                    raise self.failure from error
+                log.warning("client.token_provider_failed: %s", why, extra={"attempt": attempt, "why": why})
             else:
+                self.failure, self._asked_since_answer = None, False
                 self._accept(token)
                 return token
             attempt += 1
@@ -258,44 +294,57 @@ class TokenKeeper:
         check_life(_text(token), self._clock(), self._min_ttl_s)
         mine, new = self.identity, read_times(token).identity
         if mine is not None and new is not None and mine != new:
-            self._forget_stored()
+            self._keeping.put(None)
             raise TokenRejectedError("the token is another user's; log out, and make a client for them")
         if token != self._token:
             self._previous, self._token = self._token, token
         self._is_stored = False
-        self._save(token)
+        self._keeping.put(token)
 
     def _left(self) -> float:
         """How long the present token lives, by our clock."""
         ends = self.expires_at
         return float("inf") if ends is None else ends - self._clock()
 
-    # --- the store
 
-    def _use_stored(self, store: TokenStore) -> None:
-        token = store.load(self._name)
-        if token is None:
-            return
-        ends = read_times(token).expires_at
-        if ends is not None and ends - self._clock() >= MIN_TTL_S:
-            self._token, self._is_stored = token, True
+def given_token(token: object) -> str:
+    """A token as the application gives it, without the blanks around it that a file has.
 
-    def _save(self, token: str) -> None:
-        if self._store is not None:
-            self._store.save(self._name, token)
+    Raises ``InvalidArgumentError`` for what is none.
+    """
+    try:
+        return _text(token)
+    except _NoToken as error:
+        raise InvalidArgumentError(str(error)) from None
 
-    def _forget_stored(self) -> None:
-        if self._store is not None:
-            self._store.clear(self._name)
+
+class _NoToken(TokenError):
+    """What was given is none; the text says why, and does not show it."""
 
 
 def _text(token: object) -> str:
-    if not isinstance(token, str) or not token or not token.isascii():
-        raise TokenError("a token is a text of ASCII characters")
+    if not isinstance(token, str):
+        raise _NoToken(f"a token is a text, not {'None' if token is None else type(token).__name__}")
+    token = token.strip()
+    if not token:
+        raise _NoToken("the token is empty")
+    if not (token.isascii() and token.isprintable()):
+        raise _NoToken("a token has printable ASCII characters only")
     return token
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a provider. What it says itself may hold a secret; what we say of its token does not."""
+    if isinstance(error, _NoToken):
+        return str(error)
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+
+
+def _times(attempt: int) -> str:
+    return "once" if attempt == 1 else f"{attempt} times"
 
 
 def _log_failure(task: asyncio.Task[str]) -> None:
     error = None if task.cancelled() else task.exception()
     if isinstance(error, ConversationsError):
-        log.warning("client.token_not_fetched", extra={"error": type(error).__name__})
+        log.warning("client.token_not_fetched: %s", error, extra={"why": str(error)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from . import arguments
 from .errors import InvalidArgumentError
 
 SOCKET_PATH: Final = "/v3/wsconnect"
@@ -31,7 +32,7 @@ def base_url(server_url: str) -> str:
 
 def segment(text: str) -> str:
     """A text as one part of a path, whatever it is. Raises ``InvalidArgumentError`` for what is no text."""
-    if not is_text(text):
+    if not is_text(arguments.text(text, "a SID, a name or an identity", may_be_empty=True)):
         raise InvalidArgumentError("a name has a surrogate in it")
     # Dots alone would lead elsewhere.
     return quote(text, safe="") if text.strip(".") else "%2E" * len(text)
@@ -47,6 +48,7 @@ def is_text(text: str) -> bool:
 
 
 def _split(server_url: str) -> SplitResult:
+    arguments.text(server_url, "server_url")
     try:
         parts = urlsplit(server_url)
         _ = parts.port

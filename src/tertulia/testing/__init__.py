@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import ShiftedClock as ShiftedClock
+    from .official import redirected as redirected
     from .server import LocalServer as LocalServer
     from .server import running_server as running_server
     from .webhooks import CapturedWebhook as CapturedWebhook
@@ -28,10 +29,19 @@ _WHERE = {
     "ShiftedClock": "clock",
     "WebhookReceiver": "webhooks",
     "capturing": "webhooks",
+    "redirected": "official",
     "running_server": "server",
 }
 
-__all__ = ["CapturedWebhook", "LocalServer", "ShiftedClock", "WebhookReceiver", "capturing", "running_server"]
+__all__ = [
+    "CapturedWebhook",
+    "LocalServer",
+    "ShiftedClock",
+    "WebhookReceiver",
+    "capturing",
+    "redirected",
+    "running_server",
+]
 
 
 def __getattr__(name: str) -> Any:

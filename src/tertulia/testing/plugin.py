@@ -86,6 +86,16 @@ def tertulia_twilio(tertulia_server: LocalServer) -> Iterator[Any]:
 
 
 @pytest.fixture
+def tertulia_redirected(tertulia_server: LocalServer) -> Iterator[LocalServer]:
+    """The server, to which every client of the official library talks meanwhile: also those that your code makes."""
+    pytest.importorskip("twilio", reason="needs the official library: pip install twilio")
+    from .official import redirected
+
+    with redirected(tertulia_server):
+        yield tertulia_server
+
+
+@pytest.fixture
 def tertulia_rest(tertulia_server: LocalServer) -> Iterator[httpx.Client]:
     """An ``httpx.Client`` for REST v1, logged in as the account: ``tertulia_rest.post("/v1/Conversations")``."""
     with tertulia_server.rest() as client:

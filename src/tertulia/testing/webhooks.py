@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from tertulia.server.domain.webhooks import EVENTS
+from tertulia.server.domain.webhooks import EVENTS, PRE_EVENTS
 from tertulia.wire import signatures
 
 if TYPE_CHECKING:
@@ -79,21 +80,30 @@ class WebhookReceiver:
     def answer(self, event_type: str, json: Any = None, *, status: int = 200) -> None:
         """What to say from now on to webhooks of this type: JSON that changes what was asked about, or a refusal.
 
-        Without either, it is as before the first call: nothing is changed, nothing refused.
+        Without either, it is as before the first call: nothing is changed, nothing refused. Raises ``ValueError`` for a
+        type that does not exist, and for JSON to one that is told afterwards, when nothing can be changed.
         """
+        _require_type(event_type)
+        if json is not None and event_type not in PRE_EVENTS:
+            raise ValueError(f"{event_type} is told afterwards: JSON changes what is asked before{_near(event_type)}")
         body = b"" if json is None else msgspec.json.encode(json)
         with self._news:
             self._answers[event_type] = (status, body)
 
     def of(self, event_type: str) -> list[CapturedWebhook]:
-        """Those of this type, in order."""
+        """Those of this type, in order. Raises ``ValueError`` for a type that does not exist."""
+        _require_type(event_type)
         with self._news:
             return [each for each in self.captured if each.event_type == event_type]
 
     def wait_for(
         self, event_type: str, holds: Callable[[CapturedWebhook], bool] | None = None, *, timeout: float = 5
     ) -> CapturedWebhook:
-        """The first of this type for which ``holds``, also one of before. Raises ``TimeoutError``."""
+        """The first of this type for which ``holds``, also one of before. Raises ``TimeoutError``.
+
+        And ``ValueError``, at once, for a type that does not exist.
+        """
+        _require_type(event_type)
         end = time.monotonic() + timeout
         with self._news:
             while True:
@@ -181,23 +191,66 @@ def _size(told: str) -> int | None:
     return int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else None
 
 
-@contextmanager
-def capturing(server: LocalServer) -> Iterator[WebhookReceiver]:
-    """A receiver that hears every webhook of the server's account, before and after, for as long as the block lasts."""
-    receiver = WebhookReceiver(server.auth_token)
-    receiver.start()
-    try:
-        _tell(server, receiver.url)
-        yield receiver
-    finally:
+class Capturing:
+    """A receiver that the server's account tells everything, for as long as a block lasts."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self._server = server
+        self._receiver: WebhookReceiver | None = None
+
+    def __enter__(self) -> WebhookReceiver:
+        receiver = WebhookReceiver(self._server.auth_token)
+        receiver.start()
         try:
-            if server.is_running:
-                _tell(server, "")
+            _tell(self._server, receiver.url)
+        except BaseException:
+            receiver.stop()
+            raise
+        self._receiver = receiver
+        return receiver
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            return
+        try:
+            if self._server.is_running:
+                _tell(self._server, "")
         finally:
             receiver.stop()
+
+    async def __aenter__(self) -> WebhookReceiver:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+
+def capturing(server: LocalServer) -> Capturing:
+    """A receiver that hears every webhook of the server's account, before and after, for as long as a block lasts.
+
+    ``with capturing(server) as webhooks`` or ``async with``; the block is given a ``WebhookReceiver``.
+    """
+    return Capturing(server)
 
 
 def _tell(server: LocalServer, url: str) -> None:
     form = {"PreWebhookUrl": url, "PostWebhookUrl": url, "Method": "POST", "Filters": sorted(EVENTS)}
     with server.rest() as rest:
         rest.post("/v1/Configuration/Webhooks", data=form).raise_for_status()
+
+
+def _require_type(event_type: str) -> None:
+    if event_type not in EVENTS:
+        raise ValueError(f"there is no webhook {event_type!r}{_near(event_type)}")
+
+
+def _near(event_type: str) -> str:
+    """What may have been meant; all there are when nothing is like it."""
+    others = sorted(EVENTS - {event_type})
+    near = difflib.get_close_matches(event_type, others, 3)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(others)}"

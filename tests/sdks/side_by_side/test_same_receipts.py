@@ -35,7 +35,6 @@ async def test_both_see_the_same_receipts_in_sum_and_in_detail(node: str, stage:
     [room] = await stage.hosted("ana")
     await stage.world.add(room.sid, "ben")
     outsider = await room.add_address_participant("+15550001111", "+15550002222")
-    assert outsider is not None
     ws_url = f"ws://127.0.0.1:{stage.port}/v3/wsconnect"
     known = Credentials("", "", "", "", "", stage.url, ws_url)
     async with companion(node, sdk, known, stage.token("ben")) as other:

@@ -58,6 +58,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 class Added(msgspec.Struct, frozen=True):
     sid: str
+    conversation_sid: str | None = None
 
 
 class SyncOfUser(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """A conversation: what is known of it, and what one can do in it.
 
 The object is live: events change it, commands only ask for that. Reading its history is in ``reading``, writing
-messages in ``sending``, the counts and the read horizon in ``reading_marks``.
+messages in ``sending``, letting others take part in ``inviting``, the counts and the read horizon in ``reading_marks``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tertulia.client import arguments
 from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.dispatch import Emitter, Hub
-from tertulia.client.errors import InvalidArgumentError, NotFoundError
+from tertulia.client.errors import InvalidArgumentError, NotFoundError, UpdateTimeoutError
 from tertulia.client.events import (
     ConversationJoined,
     ConversationLeft,
@@ -28,6 +29,8 @@ from tertulia.client.sync import ContentFollower, Copy, Kind
 
 from .answers import Added, Stamped
 from .history import History
+from .inviting import Inviting
+from .part import JOIN_FIRST
 from .participant import Participant
 from .payloads import ConversationData, MembershipData, conversation_data
 from .reading_marks import ReadingMarks
@@ -43,8 +46,16 @@ if TYPE_CHECKING:
 _UNSET = msgspec.UNSET
 
 
-class Conversation(ContentFollower, ReadingMarks, Sending):
-    """One conversation; the same object for the same SID as long as the client lives (object-model A.3, D.4)."""
+class Conversation(ContentFollower, ReadingMarks, Sending, Inviting):
+    """One conversation; the same object for the same SID as long as the client lives (object-model A.3, D.4).
+
+    Its participants and messages are for who takes part. What is refused to others raises an error that says to join
+    it first: ``InvalidArgumentError`` of what is known here, else ``ForbiddenError`` or ``NotFoundError``.
+
+    Of messages, ``before`` and ``after`` are bounds, and never among what comes; ``anchor`` is where one begins, and
+    comes first. Who walks through them (``messages``, ``messages_page``) begins at the newest and goes back, unless
+    ``newest_first`` is False. A list (``last_messages``, ``messages_before``, ``messages_after``) stands oldest first.
+    """
 
     __slots__ = (
         "_document",
@@ -145,6 +156,8 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
 
     def participant(self, *, sid: str | None = None, identity: str | None = None) -> Participant | None:
         """The participant with this SID, or of this identity, among those known."""
+        if sid is None and identity is None:
+            raise InvalidArgumentError("name a participant: give sid or identity")
         if sid is not None:
             return self._roster.by_sid.get(sid)
         return self._roster.of_identity(identity)
@@ -157,8 +170,9 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         opened or goes meanwhile, ``TimeoutError``.
         """
         self._session.configuration  # noqa: B018 (raises before the start and after the end)
+        level, timeout = arguments.choice(ConversationSync, level, "level"), arguments.seconds(timeout, "timeout")
         if level is ConversationSync.ALL and not self._takes_part:
-            raise InvalidArgumentError("only who takes part knows its participants and messages: join it first")
+            raise InvalidArgumentError(f"only who takes part knows its participants and messages; {JOIN_FIRST}")
         async with asyncio.timeout(timeout):
             await self._watch.until(lambda: self._sync >= level or self._cannot_be_opened, None)
             if level is ConversationSync.ALL:
@@ -166,7 +180,8 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
                     if copy is not None:
                         await self._session.following.live(copy)
         if self._cannot_be_opened:
-            raise NotFoundError(404, 50350, "this conversation cannot be opened")
+            why = f"it was deleted, or {JOIN_FIRST}" if self._is_gone else "the server does not give it"
+            raise NotFoundError(404, 50350, f"this conversation cannot be opened: {why}")
         return self
 
     @property
@@ -181,7 +196,10 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
     # --- what one can do
 
     async def join(self, *, wait: bool = True) -> None:
-        """Take part."""
+        """Take part; with ``wait`` its participants and messages are there when it returns.
+
+        Who has left comes back. Raises ``ForbiddenError`` or ``NotFoundError`` where the user's role does not let him.
+        """
         session = self._session
         command = session.calls.post(self._url("Participants"), {"identity": session.identity}, Added)
         self._is_joining = True
@@ -197,6 +215,15 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
         except BaseException:
             self._is_joining = False
             raise
+
+    async def _joined(self) -> None:
+        """Returns when it is seen here that the user takes part, and everything is known."""
+        patience = self._session.config.visibility_timeout
+        try:
+            await self._watch.until(lambda: self.status is ConversationStatus.JOINED, patience)
+        except TimeoutError:
+            raise UpdateTimeoutError(f"joined, but it could not be seen here within {patience:g} s") from None
+        await self.ready()
 
     async def leave(self, *, wait: bool = True) -> None:
         """Take part no more; nothing happens when one does not."""
@@ -214,7 +241,7 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
     async def delete(self, *, wait: bool = True) -> None:
         """Remove it, for everybody; with ``wait`` it is gone here, too, when it returns."""
         session = self._session
-        command = session.calls.delete(self._url())
+        command = self._as_member(session.calls.delete(self._url()))
         await self._watch.visible(
             command,
             lambda _: not session.conversations.knows(self),
@@ -225,89 +252,42 @@ class Conversation(ContentFollower, ReadingMarks, Sending):
     async def update(
         self,
         *,
-        friendly_name: str | msgspec.UnsetType = _UNSET,
+        friendly_name: str | msgspec.UnsetType | None = _UNSET,
         unique_name: str | msgspec.UnsetType | None = _UNSET,
         attributes: Json | msgspec.UnsetType = _UNSET,
         wait: bool = True,
     ) -> None:
-        """Change it, in one command; ``unique_name=None`` takes the name away.
+        """Change it, in one command; None takes a name away.
 
         With ``wait`` the values are there when it returns; else success means that the server has accepted them.
         Raises ``ConflictError`` for a name that is taken, ``UpdateTimeoutError`` (object-model D.5).
         """
         body: dict[str, object] = {}
         wanted: dict[str, object] = {}
-        if friendly_name is not _UNSET:
-            body["friendly_name"] = wanted["friendly_name"] = friendly_name
-        if unique_name is not _UNSET:
-            # On the wire an empty text takes the name away (client-commands 4.1).
-            body["unique_name"], wanted["unique_name"] = unique_name or "", unique_name or None
+        for name, value in (("friendly_name", friendly_name), ("unique_name", unique_name)):
+            if value is not _UNSET:
+                arguments.words(value, name)
+                # On the wire an empty text takes the name away (client-commands 4.1).
+                body[name], wanted[name] = value or "", value or None
         if attributes is not _UNSET:
             body["attributes"] = text = attributes_text(attributes)
             wanted["attributes"] = attributes_of(text)
         if not body:
             raise InvalidArgumentError("nothing to update: give friendly_name, unique_name or attributes")
-        command = self._session.calls.post(self._url(), body, Stamped)
+        command = self._as_member(self._session.calls.post(self._url(), body, Stamped))
         await self._updated(command, wanted, wait)
 
     async def set_notification_level(self, level: NotificationLevel | str, *, wait: bool = True) -> None:
-        """Whether its messages make this user's devices ring."""
-        wanted = NotificationLevel(level)
+        """Whether its messages make this user's devices ring: ``default`` or ``muted``."""
+        wanted = arguments.choice(NotificationLevel, level, "the notification level")
         url = self._session.my_conversation_url(self.sid)
-        command = self._session.calls.post(url, {"notification_level": wanted.value}, Stamped)
+        command = self._as_member(self._session.calls.post(url, {"notification_level": wanted.value}, Stamped))
         await self._watch.visible(
             command,
             lambda _: self.notification_level is wanted,
             self._session.config.visibility_timeout,
             wait=wait,
         )
-
-    async def add_participant(self, identity: str, *, attributes: Json = None, wait: bool = True) -> Participant | None:
-        """Let a user take part; gives him, when he can be seen here, or None without ``wait``."""
-        body: dict[str, object] = {"identity": identity, "attributes": attributes_text(attributes)}
-        return await self._add(body, wait)
-
-    async def add_address_participant(
-        self,
-        address: str,
-        proxy_address: str | None = None,
-        *,
-        attributes: Json = None,
-        email_name: str | None = None,
-        email_level: str | None = None,
-        wait: bool = True,
-    ) -> Participant | None:
-        """Let somebody take part by his number or address; ``proxy_address`` is ours."""
-        binding = {"address": address, "proxy_address": proxy_address, "name": email_name, "level": email_level}
-        body: dict[str, object] = {
-            "attributes": attributes_text(attributes),
-            "messaging_binding": {name: value for name, value in binding.items() if value is not None},
-        }
-        return await self._add(body, wait)
-
-    async def remove_participant(self, who: Participant | str, *, wait: bool = True) -> None:
-        """Let somebody take part no more: a participant, his SID, or an identity."""
-        name = who.sid if isinstance(who, Participant) else who
-        command = self._session.calls.delete(self._url("Participants", name))
-        await self._watch.visible(
-            command,
-            lambda _: name not in self._roster.by_sid and self._roster.of_identity(name) is None,
-            self._session.config.visibility_timeout,
-            wait=wait,
-        )
-
-    async def _add(self, body: dict[str, object], wait: bool) -> Participant | None:
-        command = self._session.calls.post(self._url("Participants"), body, Added)
-        if not wait:
-            await command
-            return None
-        if self._roster.copy is None:
-            # Who does not take part himself sees no roster.
-            return self._roster.by_sid.get((await command).sid)
-        added = await self._watch.visible(
-            command, lambda added: added.sid in self._roster.by_sid, self._session.config.visibility_timeout
-        )
-        return self._roster.by_sid[added.sid]
 
     async def _updated(self, command: Any, wanted: dict[str, object], wait: bool) -> None:
         await self._watch.updated(

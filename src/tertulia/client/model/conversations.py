@@ -15,6 +15,7 @@ import msgspec
 from tertulia.client.errors import (
     ApiError,
     ClientShutDownError,
+    ConflictError,
     ConversationsError,
     NotFoundError,
     SyncObjectError,
@@ -26,10 +27,11 @@ from tertulia.client.events import (
     ConversationRemoved,
     SyncStatusChanged,
 )
+from tertulia.client.reasons import reason
 from tertulia.client.states import ClientSync, ConversationStatus, ConversationSync
 from tertulia.client.sync import Copy, How, ItemFollower, Kind
 
-from .answers import Created, Looked, Mine
+from .answers import Added, Created, Looked, Mine
 from .conversation import Conversation
 from .payloads import MembershipData, membership_data
 from .waiting import Watch
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 """How often a conversation is tried to be opened before it counts as failed (object-model D.8)."""
 PAGE_SIZE = 100
+TAKES_PART = 50433
+"""What a server says of whoever is to join a conversation that he is in."""
 
 
 class Conversations(ItemFollower):
@@ -87,8 +91,8 @@ class Conversations(ItemFollower):
             except ClientShutDownError:
                 raise
             except Exception as error:  # the task's edge: whatever it was, the next answer may be another
-                told = {"attempt": attempt, "error": type(error).__name__}
-                log.warning("client.conversations_not_listed", extra=told)
+                told = {"attempt": attempt, "why": reason(error)}
+                log.warning("client.conversations_not_listed: %s", reason(error), extra=told)
                 if attempt == ATTEMPTS:
                     self._reach(ClientSync.FAILED)
                 # Nothing works without it, so it is tried for as long as the client lives.
@@ -135,6 +139,26 @@ class Conversations(ItemFollower):
         sid = looked.sid or sid
         name = looked.sync_objects.conversation if looked.sync_objects is not None else f"{sid}.channel"
         return await self._look_at(sid, name)
+
+    async def join(self, name: str) -> Conversation:
+        """The conversation of this SID or unique name, which the user takes part in from now on, all of it known."""
+        session = self._session
+        try:
+            added = await session.calls.post(
+                session.conversation_url(name, "Participants"), {"identity": session.identity}, Added
+            )
+            sid = added.conversation_sid
+        except ConflictError as error:
+            if error.code != TAKES_PART:
+                raise
+            # On another device, or a moment ago: its event is on the way.
+            sid = None
+        if sid is None:
+            mine = await session.calls.get(session.my_conversation_url(name), Mine)
+            sid = mine.conversation_sid
+        conversation = self._object(sid)
+        await conversation._joined()
+        return conversation
 
     async def create(self, body: dict[str, object]) -> Conversation:
         """A new conversation, which its creator does not join by that."""
@@ -224,7 +248,7 @@ class Conversations(ItemFollower):
             self._could_not_open(conversation, attempt, error)
             return
         except Exception as error:  # the task's edge: the others are opened all the same
-            log.error("client.conversation_not_opened", extra={"error": type(error).__name__}, exc_info=error)
+            log.error("client.conversation_not_opened", extra={"why": reason(error)}, exc_info=error)
             conversation._reach(ConversationSync.FAILED)
             return
         if conversation.status is ConversationStatus.JOINED and conversation._roster.copy is not None:
@@ -234,7 +258,8 @@ class Conversations(ItemFollower):
         if conversation.sid not in self._memberships:
             return
         missing = isinstance(error, SyncObjectError) or (isinstance(error, ApiError) and error.status in (403, 404))
-        log.info("client.conversation_not_opened", extra={"attempt": attempt, "error": type(error).__name__})
+        why = reason(error)
+        log.info("client.conversation_not_opened: %s", why, extra={"attempt": attempt, "why": why})
         # The network is no fault of the conversation's.
         if isinstance(error, TransportError) or attempt < ATTEMPTS:
             self._open_soon(conversation, attempt if isinstance(error, TransportError) else attempt + 1)

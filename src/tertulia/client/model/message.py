@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tertulia.client import arguments
 from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.content import ContentData, rich_content
 from tertulia.client.dispatch import Emitter, Hub
@@ -166,6 +167,7 @@ class Message(Emitter):
         sent: dict[str, object] = {}
         wanted: dict[str, object] = {}
         if body is not msgspec.UNSET:
+            arguments.text(body, "the body of a message", may_be_empty=True)
             sent["body"] = wanted["body"] = body
         if attributes is not msgspec.UNSET:
             sent["attributes"] = text = attributes_text(attributes)
@@ -173,7 +175,7 @@ class Message(Emitter):
         if not sent:
             raise InvalidArgumentError("nothing to edit: give body or attributes")
         session = self._conversation._session
-        command = session.calls.post(self._url(), sent, Stamped)
+        command = self._conversation._as_member(session.calls.post(self._url(), sent, Stamped))
         if self._watch is None:
             self._watch = Watch()
         await self._watch.updated(
@@ -187,7 +189,7 @@ class Message(Emitter):
     async def delete(self, *, wait: bool = True) -> None:
         """Take it back; with ``wait`` it is gone here, too, when it returns."""
         conversation = self._conversation
-        command = conversation._session.calls.delete(self._url())
+        command = conversation._as_member(conversation._session.calls.delete(self._url()))
         await conversation._watch.visible(
             command,
             lambda _: self.index not in conversation._history.by_index,

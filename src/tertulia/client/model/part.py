@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
 from tertulia.client.dispatch import Emitter
-from tertulia.client.states import ConversationSync
+from tertulia.client.errors import ApiError, ForbiddenError, NotFoundError
+from tertulia.client.states import ConversationStatus, ConversationSync
 
 from .history import History
 from .horizon import HorizonReports
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from tertulia.client.session import Session
 
     from .conversation import Conversation
+
+
+T = TypeVar("T")
+
+JOIN_FIRST = "the user does not take part in this conversation: join it first"
 
 
 class ConversationPart(Emitter):
@@ -39,6 +46,17 @@ class ConversationPart(Emitter):
 
     async def ready(self, level: ConversationSync = ConversationSync.ALL, timeout: float | None = None) -> Conversation:
         raise NotImplementedError
+
+    async def _as_member(self, command: Awaitable[T]) -> T:
+        """What the command gives. Where it is refused to who does not take part, that is what the error says."""
+        try:
+            return await command
+        except (ForbiddenError, NotFoundError) as error:
+            if self._state.status is ConversationStatus.JOINED or JOIN_FIRST in error.message:
+                raise
+            known: ApiError = error
+            told = f"{known.message}; {JOIN_FIRST}"
+            raise type(known)(known.status, known.code, told, more_info=known.more_info, body=known.body) from error
 
     def _url(self, *parts: str) -> str:
         return self._session.conversation_url(self.sid, *parts)

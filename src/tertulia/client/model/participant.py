@@ -122,9 +122,8 @@ class Participant(Emitter):
         session = self._conversation._session
         text = attributes_text(attributes)
         body, wanted = {"attributes": text}, attributes_of(text)
-        command = session.calls.post(
-            session.conversation_url(self._conversation.sid, "Participants", self.sid), body, Stamped
-        )
+        url = session.conversation_url(self._conversation.sid, "Participants", self.sid)
+        command = self._conversation._as_member(session.calls.post(url, body, Stamped))
         await self._watched().updated(
             command,
             lambda: self._state.date_updated,

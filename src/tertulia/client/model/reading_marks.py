@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tertulia.client.errors import InvalidArgumentError
+from tertulia.client import arguments
 
 from .answers import Looked, Mine
 from .horizon import HorizonReports
@@ -36,18 +36,20 @@ class ReadingMarks(Reading):
             await self._horizon.flush()
             age = min(age, self._horizon.reported_s_ago)
         url = self._session.my_conversation_url(self.sid)
-        return (await self._session.calls.get(url, Mine, max_age=age)).unread_messages_count
+        mine = await self._as_member(self._session.calls.get(url, Mine, max_age=age))
+        return mine.unread_messages_count
 
     async def set_read_horizon(self, index: int | None, *, immediate: bool = False, wait: bool = True) -> int | None:
         """Read up to here, or nothing (None); also backwards."""
-        if index is not None and index < 0:
-            raise InvalidArgumentError(f"a message's index is 0 or more, not {index}")
+        if index is not None:
+            arguments.number(index, "a message's index", 0)
         if self._horizon is None:
             self._horizon = HorizonReports(self._session, self.sid)
-        return await self._horizon.write(index, immediate=immediate, wait=wait)
+        return await self._as_member(self._horizon.write(index, immediate=immediate, wait=wait))
 
     async def advance_read_horizon(self, index: int, *, immediate: bool = False, wait: bool = True) -> int | None:
         """Read up to here, unless already further."""
+        arguments.number(index, "a message's index", 0)
         waiting = self._horizon.latest if self._horizon is not None else None
         known = waiting[0] if waiting is not None else self._state.last_read_message_index
         furthest = index if known is None else max(index, known)
@@ -66,7 +68,8 @@ class ReadingMarks(Reading):
 
     async def _looked(self, max_age: float | None) -> Looked:
         url = self._session.conversation_url(self.sid)
-        return await self._session.calls.get(url, Looked, max_age=self._age(max_age))
+        return await self._as_member(self._session.calls.get(url, Looked, max_age=self._age(max_age)))
 
     def _age(self, max_age: float | None) -> float:
-        return self._session.configuration.cache_s if max_age is None else max_age
+        age = arguments.seconds(max_age, "max_age")
+        return self._session.configuration.cache_s if age is None else age

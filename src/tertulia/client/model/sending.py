@@ -17,7 +17,7 @@ from .answers import Sent, Typed
 from .part import ConversationPart
 
 if TYPE_CHECKING:
-    from tertulia.client.media import FileToSend
+    from tertulia.client.files import Files
     from tertulia.client.outbox import PendingMessage
 
     from .message import Message
@@ -36,7 +36,7 @@ class Sending(ConversationPart):
         self,
         body: str | None = None,
         *,
-        media: Sequence[FileToSend] = (),
+        media: Files = (),
         attributes: Json = None,
         subject: str | None = None,
         email_bodies: Mapping[str, str] | None = None,
@@ -51,7 +51,7 @@ class Sending(ConversationPart):
         self,
         body: str | None = None,
         *,
-        media: Sequence[FileToSend] = (),
+        media: Files = (),
         attributes: Json = None,
         subject: str | None = None,
         email_bodies: Mapping[str, str] | None = None,
@@ -65,7 +65,7 @@ class Sending(ConversationPart):
         self,
         body: str | None = None,
         *,
-        media: Sequence[FileToSend] = (),
+        media: Files = (),
         attributes: Json = None,
         subject: str | None = None,
         email_bodies: Mapping[str, str] | None = None,
@@ -76,12 +76,16 @@ class Sending(ConversationPart):
     ) -> Message | int:
         """Write a message: words, files, both, or from a template.
 
-        Gives the message when it can be seen here; without ``wait`` its index as soon as the server has it. With an
-        outbox it takes its turn behind what waits there, and does not fail for want of a connection.
+        ``media`` is a file or several: a ``Path``, bytes, a pair of one of these and its content type, or
+        ``FileToSend``. Gives the message when it can be seen here; without ``wait`` its index as soon as the server has
+        it. With an outbox it takes its turn behind what waits there, and does not fail for want of a connection.
+
+        Raises ``InvalidArgumentError`` for what is no message, a file that cannot be read (by its name), and where the
+        user does not take part.
         """
         draft = MessageDraft(
             body=body,
-            media=tuple(media),
+            media=media,
             attributes=attributes,
             subject=subject,
             email_bodies=email_bodies or {},
@@ -89,14 +93,20 @@ class Sending(ConversationPart):
             content_sid=content_sid,
             content_variables=content_variables,
         )
-        return await self.send_draft(draft, wait=wait)
+        return await (self.send_draft(draft) if wait else self.send_draft(draft, wait=False))
+
+    @overload
+    async def send_draft(self, draft: MessageDraft, *, wait: Literal[True] = True) -> Message: ...
+
+    @overload
+    async def send_draft(self, draft: MessageDraft, *, wait: Literal[False]) -> int: ...
 
     async def send_draft(self, draft: MessageDraft, *, wait: bool = True) -> Message | int:
-        """Write what the draft says; a draft can be sent any number of times."""
-        draft.check(self._session.configuration.options)
+        """Write what the draft says, and give what ``send`` gives; a draft can be sent any number of times."""
+        self._check(draft)
         self._typed_until = 0.0  # the others see typing end with the message
         if self._session.outbox is not None:
-            message = await (await self.post_draft(draft)).sent()
+            message = await self._as_member((await self.post_draft(draft)).sent())
             return message if wait else message.index
         if not wait:
             return (await self._command(draft)).index
@@ -108,18 +118,16 @@ class Sending(ConversationPart):
         )
         return self._history.by_index[sent.index]
 
-    async def post(
-        self, body: str | None = None, *, media: Sequence[FileToSend] = (), attributes: Json = None
-    ) -> PendingMessage:
+    async def post(self, body: str | None = None, *, media: Files = (), attributes: Json = None) -> PendingMessage:
         """Put a message into the outbox: it can be shown at once, and arrives exactly once, in order.
 
         Raises ``InvalidArgumentError`` without an outbox (``ClientConfig.outbox``).
         """
-        return await self.post_draft(MessageDraft(body=body, media=tuple(media), attributes=attributes))
+        return await self.post_draft(MessageDraft(body=body, media=media, attributes=attributes))
 
     async def post_draft(self, draft: MessageDraft) -> PendingMessage:
         """Like ``post``, of everything a message can have."""
-        draft.check(self._session.configuration.options)
+        self._check(draft)
         if self._session.outbox is None:
             raise InvalidArgumentError("there is no outbox: configure the client with outbox=True")
         return await self._session.outbox.put(self.sid, draft)
@@ -130,7 +138,10 @@ class Sending(ConversationPart):
         return () if self._session.outbox is None else self._session.outbox.pending(self.sid)
 
     async def typing(self) -> None:
-        """Show the others that somebody writes; sent at most once in the time the server says, else nothing happens."""
+        """Show the others that somebody writes; sent at most once in the time the server says, else nothing happens.
+
+        Nor does it where the user does not take part.
+        """
         loop = asyncio.get_running_loop()
         if loop.time() < self._typed_until or self._state.status is not ConversationStatus.JOINED:
             return
@@ -160,7 +171,12 @@ class Sending(ConversationPart):
             task.cancel()
             await asyncio.wait({task})
 
+    def _check(self, draft: MessageDraft) -> None:
+        if not isinstance(draft, MessageDraft):
+            raise InvalidArgumentError("a draft is a MessageDraft; words are sent with send()")
+        draft.check(self._session.configuration.options)
+
     async def _command(self, draft: MessageDraft) -> Sent:
         sids = await draft.upload(self._session.media)
         url = self._url("Messages")
-        return await self._session.calls.post(url, draft.body_of(sids), Sent)
+        return await self._as_member(self._session.calls.post(url, draft.body_of(sids), Sent))

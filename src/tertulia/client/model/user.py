@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tertulia.client import arguments
 from tertulia.client.attributes import Json, attributes_of, attributes_text
 from tertulia.client.dispatch import Emitter, Hub
 from tertulia.client.errors import InvalidArgumentError
@@ -75,11 +76,16 @@ class User(ItemFollower, Emitter):
         attributes: Json | msgspec.UnsetType = msgspec.UNSET,
         wait: bool = True,
     ) -> None:
-        """Change his profile, in one command; with ``wait`` the values are there when it returns (object-model D.5)."""
+        """Change his profile, in one command; ``friendly_name=None`` takes his name away.
+
+        With ``wait`` the values are there when it returns (object-model D.5).
+        """
         body: dict[str, object] = {}
         wanted: dict[str, object] = {}
         if friendly_name is not msgspec.UNSET:
-            body["friendly_name"] = wanted["friendly_name"] = friendly_name
+            arguments.words(friendly_name, "friendly_name")
+            # As of conversations, an empty text takes the name away.
+            body["friendly_name"], wanted["friendly_name"] = friendly_name or "", friendly_name or None
         if attributes is not msgspec.UNSET:
             body["attributes"] = text = attributes_text(attributes)
             wanted["attributes"] = attributes_of(text)
@@ -102,7 +108,7 @@ class User(ItemFollower, Emitter):
     def item_changed(self, key: str | int, data: msgspec.Raw, at: str, how: How) -> None:
         match key:
             case "friendlyName":
-                self._become(friendly_name=value_data(data).value)
+                self._become(friendly_name=value_data(data).value or None)
             case "attributes":
                 self._become(attributes=attributes_of(value_data(data).value))
             case "reachability":

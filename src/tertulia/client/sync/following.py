@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from tertulia.client.errors import ClientShutDownError, ConversationsError, SyncObjectError
+from tertulia.client.reasons import reason
 from tertulia.wire.sync import REPLAY_EVENT
 
 from .copies import Copy, Follower, Key, Kind
@@ -158,7 +159,7 @@ class Following:
         except Exception as error:
             # What another version has kept, or a bad disk, is read anew.
             why = str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
-            log.warning("sync.kept_not_readable", extra={"object": stored.sid, "why": why})
+            log.warning("sync.kept_not_readable: %s", why, extra={"object": stored.sid, "why": why})
             self._keeper.forget(copy)
             return None
         copy.is_whole = True
@@ -278,8 +279,9 @@ class Following:
             if len(payload) > LARGEST_NOTICE:
                 raise ValueError("it is too large")
             notice = decode_notice(payload)
-        except ValueError:
-            log.warning("sync.not_readable", extra={"message_type": message_type[:40], "bytes": len(payload)})
+        except ValueError as error:
+            told = {"message_type": message_type[:40], "bytes": len(payload), "why": str(error)}
+            log.warning("sync.not_readable: %s", error, extra=told)
             return
         kind, replayed = notice.event_type, message_type == REPLAY_EVENT
         is_about_subscriptions = kind.startswith("subscription_")
@@ -349,7 +351,8 @@ class Following:
                 except ClientShutDownError:
                     return
                 except ConversationsError as error:
-                    log.info("sync.not_read_again", extra={"object": copy.sid, "error": type(error).__name__})
+                    told = {"object": copy.sid, "why": reason(error)}
+                    log.info("sync.not_read_again: %s", reason(error), extra=told)
                     if self._is_open(copy):
                         await asyncio.sleep(READ_AGAIN_AFTER_S)
                         continue

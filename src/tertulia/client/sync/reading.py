@@ -116,7 +116,7 @@ class Reading:
             now, was_news = copy.load(shape, since)
         except msgspec.MsgspecError as error:
             # One item that makes no sense must not hide all the others.
-            log.warning("sync.item_not_readable", extra={"object": copy.sid, "why": str(error)})
+            log.warning("sync.item_not_readable: %s", error, extra={"object": copy.sid, "why": str(error)})
             return None
         except ConversationsError:
             raise

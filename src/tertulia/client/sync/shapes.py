@@ -138,7 +138,7 @@ def _readable(told: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], T], o
         except msgspec.DecodeError as error:
             why = error
     if why is not None:
-        log.warning(otherwise, extra={"count": len(told) - len(found), "why": str(why)})
+        log.warning("%s: %s", otherwise, why, extra={"count": len(told) - len(found), "why": str(why)})
     return found
 
 

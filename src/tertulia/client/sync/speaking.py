@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tertulia.client.connection import ClientRequest
 from tertulia.client.decoding import decoder
 from tertulia.client.errors import ClientShutDownError, ConversationsError
+from tertulia.client.reasons import reason
 
 from .shapes import Accepted
 from .subscriptions import Batch, Subscriptions
@@ -77,11 +78,11 @@ class Speaker:
             self._is_stopped = True
             return
         except ConversationsError as error:
-            log.info("sync.not_subscribed", extra={"error": type(error).__name__})
+            log.info("sync.not_subscribed: %s", reason(error), extra={"why": reason(error)})
             self._subscriptions.not_accepted(batch.correlation_id, self._now())
             return
         if not 200 <= reply.status < 300:
-            log.info("sync.not_subscribed", extra={"status": reply.status})
+            log.info("sync.not_subscribed: %s", reply.status, extra={"why": f"status {reply.status}"})
             self._subscriptions.not_accepted(batch.correlation_id, self._now(), reply.status)
         elif batch.action == "establish":
             self._subscriptions.accepted(batch.correlation_id, _terms(reply.body), self._now())
