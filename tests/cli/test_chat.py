@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ import pytest
 from tertulia.client import Conversation
 from tertulia.client.events import ParticipantUpdated, TypingStarted
 
-from .command import WITHIN_S, refusal, run, serving
+from .command import WITHIN_S, printed, refusal, run, serving
 from .people import Town, proxied, room
 from .terminal import Terminal, needs_tmux, terminal
 
@@ -56,9 +57,11 @@ async def test_the_list_has_the_newest_first_with_what_is_unread(town: Town, tmp
         await older.send("one")
         await newer.send("two")
         await newer.send("three")
+        newest = await room(ana, "Newest room", "bob")
+        await newest.send("here one is at once")
         with chat(town, tmp_path, "bob") as screen:
-            seen = await screen.shows("Older room", "Newer room", "1 new", "2 new", "● connected")
-            assert row_of(seen, "Newer room") < row_of(seen, "Older room")
+            seen = await screen.shows("Older room", "Newer room", "1 new", "2 new", "● connected", "here one is")
+            assert row_of(seen, "Newest room") < row_of(seen, "Newer room") < row_of(seen, "Older room")
             assert "bob" in seen.splitlines()[0]
             assert re.search(r"Newer room +\d\d:\d\d", seen)
             await older.send("four")
@@ -71,8 +74,6 @@ async def test_two_people_talk(town: Town, tmp_path: Path) -> None:
         conversation = await room(cleo, "Kitchen", "dan")
         first = await conversation.send("Is anybody there?")
         with chat(town, tmp_path, "dan") as screen:
-            await screen.shows("Kitchen", "1 new")
-            screen.keys("Enter")
             await screen.shows("Is anybody there\\?", "Today", "with cleo")
             await read_by(conversation, "dan", first.index)
             await screen.shows_no("1 new")
@@ -82,7 +83,8 @@ async def test_two_people_talk(town: Town, tmp_path: Path) -> None:
                 assert (await anext(typing)).participant.identity == "dan"
             screen.enter("me")
             await screen.shows(r"you +\d\d:\d\d\s*\n.*Yes, me")
-            (answer,) = await conversation.messages_after(first.index + 1, 1)
+            await screen.shows_no("waiting to be sent|sending")
+            (answer,) = await conversation.last_messages(1)
             assert (answer.author, answer.body) == ("dan", "Yes, me")
 
             await conversation.mark_all_read()
@@ -238,18 +240,77 @@ async def test_conversations_are_made_joined_filled_muted_and_left(town: Town, t
             await screen.shows("go to|open")
             screen.keys("Enter")
             await screen.shows("Open room +with mia")
-            screen.enter("/leave")
-            await screen.shows("you have left Open room", "choose a conversation")
-            screen.enter("/join open-room")
-            await screen.shows("404/50350")  # a stranger does not see it
-            async with town.client("ned") as elsewhere:
-                await elsewhere.create_conversation(friendly_name="Back room", unique_name="back-room")
-            screen.enter("/join back-room")
-            await screen.shows(r"│ Back room")
+            for name in ("open-room", open_room.sid):
+                screen.enter("/leave")
+                await screen.shows("you have left Open room", "choose a conversation")
+                screen.enter(f"/join {name}")
+                await screen.shows("Open room +with mia")
+            screen.enter("/join atlantis")
+            await screen.shows("there is no conversation 'atlantis'", "/create atlantis")
             screen.enter("/mutt")
             await screen.shows("no command /mutt; did you mean /mute\\?")
             screen.keys("C-q")
             assert await screen.exit_code() == 0
+
+
+async def test_what_one_creates_is_found_by_its_name(town: Town, tmp_path: Path) -> None:
+    with chat(town, tmp_path / "fee", "fee") as screen, chat(town, tmp_path / "gil", "gil") as other:
+        await screen.shows("no conversations yet", "/create NAME +begins one", "/join NAME +takes part")
+        screen.enter("/create Summer house")
+        await screen.shows("│ Summer house", "others take part with /join Summer house")
+        screen.enter("/create Summer house")
+        await screen.shows("you take part in 'Summer house' already")
+        screen.enter("who is coming?")
+        await screen.shows("  who is coming")
+        await other.shows("no conversations yet")
+        other.enter("/join Summer house")
+        await other.shows("Summer house +with fee", "who is coming")
+        other.enter("/leave")
+        await other.shows("you have left Summer house")
+        other.enter("/create Summer house")
+        await other.shows("another conversation has the unique name 'Summer house'", "CH[0-9a-f]{32}")
+        screen.enter("me!")
+        await screen.shows("  me!")
+        await other.shows_no("  me!")
+    sent = json.loads(printed("send", "Summer house", "and me", variables=town.login("fee")))
+    async with town.client("fee") as fee:
+        assert (await fee.get_conversation_by_unique_name("Summer house")).sid == sent["conversation"]
+
+
+async def test_a_conversation_is_opened_by_any_of_its_names(town: Town, tmp_path: Path) -> None:
+    async with town.client("leo") as leo:
+        attic = await room(leo, "The old attic", "max", unique_name="attic")
+        await room(leo, "Elsewhere", "max")
+        for number, name in enumerate(("The old attic", "attic", attic.sid)):
+            with chat(town, tmp_path / str(number), "max", name) as screen:
+                await screen.shows("│ The old attic +with leo")
+        twin = await room(leo, "The old attic", "max")
+        with chat(town, tmp_path / "twins", "max", "The old attic") as screen:
+            await screen.shows("2 conversations are called 'The old attic'", attic.sid[:20], twin.sid[:20])
+        with chat(town, tmp_path / "none", "max", "atlantis") as screen:
+            await screen.shows("max takes part in no conversation 'atlantis'", "choose a conversation")
+            screen.enter("hello?")
+            await screen.shows("no conversation is open", r"│ hello\?")
+
+
+async def test_what_is_typed_goes_where_one_writes(town: Town, tmp_path: Path) -> None:
+    async with town.client("rob") as rob:
+        conversation = await room(rob, "Studio", "sue")
+        await conversation.send("a word of rob's")
+        with chat(town, tmp_path, "sue") as screen:
+            await screen.shows("with rob", "a word of rob's")
+            screen.enter("written at once")
+            await screen.shows("  written at once")
+            for part in ("Tab", "BTab"):
+                screen.keys(part)
+                screen.enter(f"every word after {part}")
+                await screen.shows(f"  every word after {part}")
+            screen.keys("Tab")
+            screen.paste("pasted over the list")
+            screen.keys("Enter")
+            await screen.shows("  pasted over the list")
+        bodies = [message.body for message in await conversation.last_messages(4)]
+    assert bodies == ["written at once", "every word after Tab", "every word after BTab", "pasted over the list"]
 
 
 async def test_a_lost_connection_is_shown_and_what_was_written_meanwhile_arrives(town: Town, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,12 +17,12 @@ import pytest
 
 from tertulia.cli import login as login_module
 from tertulia.cli.failure import CommandFailed
-from tertulia.wire import frames
+from tertulia.wire import frames, tokens
 from tertulia.wire.frames import Status
 from tests.client.scripted import Scripted
 
 from .command import TERTULIA, WITHIN_S, environment, refusal, run, serving
-from .people import Town, room
+from .people import Town, proxied, room
 
 Line = dict[str, Any]
 
@@ -191,7 +192,8 @@ async def test_a_local_data_folder_is_enough_to_be_anybody(town: Town) -> None:
 def test_a_token_that_is_no_good_is_refused_in_a_sentence_without_it(town: Town) -> None:
     token = town.token("mia")[:-4] + "AAAA"
     done = run("listen", variables={"TERTULIA_URL": town.url, "TERTULIA_TOKEN": token})
-    assert "refused" in refusal(done)
+    line = refusal(done)
+    assert line.count("Invalid Access Token signature") == 1 and "refused the token from TERTULIA_TOKEN" in line
     assert token not in done.stderr
 
 
@@ -201,10 +203,10 @@ def test_a_token_that_is_no_good_is_refused_in_a_sentence_without_it(town: Town)
         ((), "which server?"),
         (("--url", "http://127.0.0.1:1"), "who connects?"),
         (("--url", "localhost:8080", "--token", "x"), "expected http"),
-        (("--url", "http://[::1", "--token", "x"), "server_url is no URL"),
-        (("--url", "http://127.0.0.1:99999", "--token", "x"), "server_url is no URL"),
+        (("--url", "http://[::1", "--token", "x"), "--url is no URL"),
+        (("--url", "http://127.0.0.1:99999", "--token", "x"), "--url is no URL"),
         (("--token", "x", "--as", "bob", "--url", "http://127.0.0.1:1"), "--token and --as are two ways"),
-        (("--data", "somewhere"), "--data needs --as"),
+        (("--data", "somewhere"), "--data somewhere needs --as IDENTITY"),
         (("--data", "nowhere-at-all", "--as", "bob"), "no data folder at nowhere-at-all"),
         (("--url", "http://127.0.0.1:1", "--token", "x", "--types", "mesage_added"), "did you mean message_added?"),
         (("--url", "http://127.0.0.1:1", "--token-command", "exit 3"), "ended with exit code 3"),
@@ -277,4 +279,58 @@ def is_running(pid: int) -> bool:
 async def test_a_conversation_that_is_not_there_ends_it(town: Town) -> None:
     async with listening("--conversation", "atlantis", **town.login("ned")) as ear:
         assert await ear.code() == 1
-        assert "404" in await ear.complaint()
+        assert "ned takes part in no conversation 'atlantis'" in await ear.complaint()
+
+
+async def test_a_friendly_name_will_do(town: Town) -> None:
+    async with town.client("ria") as ria:
+        one = await room(ria, "Bell tower")
+        await room(ria, "Other tower")
+        async with listening("--conversation", "Bell tower", "--history", "1", **town.login("ria")) as ear:
+            assert (await ear.until("ready"))[-1]["conversations"] == 1
+            assert await ear.end() == 0
+        await room(ria, "Bell tower")
+        async with listening("--conversation", "Bell tower", **town.login("ria")) as ear:
+            assert await ear.code() == 1
+            assert one.sid in await ear.complaint()
+
+
+@pytest.mark.parametrize(
+    ("began_s_ago", "ttl_s", "sentence"),
+    [
+        (7200, 3600, "the token from TERTULIA_TOKEN has expired: `tertulia token IDENTITY` prints one"),
+        (-3600, 3600, "the clock of the machine that signed it is ahead"),
+        (0, 60, "the token lives for 60 s in all"),
+    ],
+)
+def test_a_token_out_of_its_time_is_explained(town: Town, began_s_ago: int, ttl_s: int, sentence: str) -> None:
+    known = town.server.credentials()
+    token = tokens.mint(
+        account_sid=known.account_sid,
+        key_sid=known.api_key,
+        secret=known.api_secret,
+        identity="tia",
+        service_sid=known.service_sid,
+        now_s=time.time() - began_s_ago,
+        ttl_s=ttl_s,
+    )
+    line = refusal(run("listen", variables={"TERTULIA_URL": town.url, "TERTULIA_TOKEN": token}))
+    assert sentence in line and token not in line
+
+
+def test_a_data_folder_of_another_server_is_found_out(town: Town, tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as other:
+        line = refusal(run("listen", "--data", other.data, "--as", "ana", "--url", town.url))
+    assert f"refused the token from --data {other.data} --as ana" in line and "is another server running there" in line
+
+
+async def test_who_waits_for_a_server_is_told_so(town: Town) -> None:
+    async with proxied(town.url) as proxy:
+        proxy.refuse()
+        async with listening("--count", "3", TERTULIA_URL=proxy.url, TERTULIA_TOKEN=town.token("uwe")) as ear:
+            assert ear.process.stderr is not None
+            async with asyncio.timeout(WITHIN_S):
+                line = (await ear.process.stderr.readline()).decode()
+            assert f"no server answers at {proxy.url}" in line
+            proxy.admit()
+            assert (await ear.until("ready"))[-1]["identity"] == "uwe"

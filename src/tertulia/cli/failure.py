@@ -23,7 +23,9 @@ def because(error: BaseException) -> str:
         text = str(cause) if known else type(cause).__name__
         if not text and isinstance(cause, TimeoutError):
             text = "no answer in time"
-        if text and text not in texts:
-            texts.append(plain(" ".join(text.split())))
+        text = plain(" ".join(text.split()))
+        # Many a text ends with that of its cause.
+        if text and not any(text in said for said in texts):
+            texts.append(text)
         cause = cause.__cause__
     return ": ".join(texts) or type(error).__name__

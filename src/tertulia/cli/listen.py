@@ -14,8 +14,17 @@ from datetime import UTC, datetime
 from tertulia.cli import complaints, event_lines, pipes
 from tertulia.cli.event_lines import HISTORY, READY, Object
 from tertulia.cli.failure import CommandFailed, because
-from tertulia.cli.login import Login, login, named
-from tertulia.client import ClientConfig, ConnectionState, Conversation, ConversationsClient, ConversationStatus
+from tertulia.cli.finding import named
+from tertulia.cli.login import Login, login
+from tertulia.cli.reaching import say_when_nobody_answers, why
+from tertulia.client import (
+    ClientConfig,
+    ClientState,
+    ConnectionState,
+    Conversation,
+    ConversationsClient,
+    ConversationStatus,
+)
 from tertulia.client import events as told
 from tertulia.client.errors import ConversationsError
 
@@ -39,14 +48,16 @@ def run(options: argparse.Namespace) -> int:
 
 async def _listen(chosen: Login, options: argparse.Namespace) -> int:
     client = ConversationsClient(ClientConfig(**(await chosen.with_token()).config()))
-    return await _Listening(client, options).run(has_provider=chosen.token_provider is not None)
+    say_when_nobody_answers(client, chosen.url)
+    return await _Listening(client, chosen, options).run()
 
 
 class _Listening:
     """One run: lines are made when their event comes, and written as fast as they are read."""
 
-    def __init__(self, client: ConversationsClient, options: argparse.Namespace) -> None:
+    def __init__(self, client: ConversationsClient, chosen: Login, options: argparse.Namespace) -> None:
         self._client = client
+        self._chosen = chosen
         self._wanted: list[str] = options.conversation or []
         self._types: frozenset[str] | None = options.types
         self._history: int = options.history or 0
@@ -61,9 +72,9 @@ class _Listening:
         """Messages that were printed as history, and may come as news as well."""
         self._failure: CommandFailed | None = None
 
-    async def run(self, *, has_provider: bool) -> int:
+    async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        work = loop.create_task(self._work(has_provider))
+        work = loop.create_task(self._work())
         for which in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # not on Windows
                 loop.add_signal_handler(which, work.cancel)
@@ -75,18 +86,23 @@ class _Listening:
             await self._client.shutdown()
         return 0
 
-    async def _work(self, has_provider: bool) -> None:
+    async def _work(self) -> None:
         client = self._client
         client.on(told.Event, self._hear)
-        if not has_provider:
+        if self._chosen.token_provider is None:
             client.on(told.ConnectionStateChanged, self._look_at_the_end)
-        client.on(told.TokenUpdateFailed, lambda event: print(f"tertulia: {because(event.error)}", file=sys.stderr))
+        client.on(told.TokenUpdateFailed, self._complain)
         try:
             await client.start()
             await self._begin()
             await self._write()
         except ConversationsError as error:
-            raise CommandFailed(because(error)) from None
+            raise CommandFailed(why(error, self._chosen)) from None
+
+    def _complain(self, event: told.TokenUpdateFailed) -> None:
+        # A start that fails says why at its end.
+        if self._client.state is ClientState.READY:
+            print(f"tertulia: no new token: {because(event.error)}", file=sys.stderr)
 
     async def _begin(self) -> None:
         """Print what was before, then what came meanwhile."""
@@ -144,7 +160,7 @@ class _Listening:
         self._news.set()
 
     def _look_at_the_end(self, event: told.ConnectionStateChanged) -> None:
-        if self._client.state.value == "ready" and event.state in (
+        if self._client.state is ClientState.READY and event.state in (
             ConnectionState.DENIED,
             ConnectionState.DISCONNECTED,
         ):

@@ -19,7 +19,8 @@ import msgspec
 
 from tertulia.cli import variables
 from tertulia.cli.failure import CommandFailed
-from tertulia.client import Conversation, ConversationsClient, TokenProvider, TokenReason, TokenRequest
+from tertulia.cli.plain import plain, plain_name
+from tertulia.client import TokenProvider, TokenReason, TokenRequest
 from tertulia.client.errors import InvalidArgumentError
 from tertulia.client.urls import base_url
 
@@ -35,6 +36,9 @@ class Login(msgspec.Struct, frozen=True):
     url: str
     token: str | None = None
     token_provider: TokenProvider | None = None
+    source: str = "--token"
+    """What the token comes from, as whoever called the command knows it."""
+    is_signed_here: bool = False
 
     def __repr__(self) -> str:
         return f"<Login to {self.url}>"
@@ -70,22 +74,34 @@ def login(options: argparse.Namespace, environment: Mapping[str, str] = os.envir
     if options.identity is not None:
         return _local(options)
     if options.data is not None:
-        raise CommandFailed("--data needs --as IDENTITY: who to be")
+        raise CommandFailed(_without_identity(options.data))
     url = options.url or environment.get(variables.URL)
     if not url:
-        raise CommandFailed(f"which server? Give --url (or {variables.URL}), or --data DIR --as IDENTITY")
+        raise CommandFailed(
+            f"which server? Give --url URL (or {variables.URL}), or --data DIR --as IDENTITY where the server runs"
+        )
+    where = "--url" if options.url else variables.URL
     if not url.startswith(("http://", "https://", "ws://", "wss://")):
-        raise CommandFailed(f"--url {url}: expected http://host or https://host")
+        raise CommandFailed(f"{where} {url}: expected http://host or https://host")
     try:
         base_url(url)
     except InvalidArgumentError as error:
-        raise CommandFailed(str(error)) from None
+        raise CommandFailed(str(error).replace("server_url", where)) from None
     if options.token_command is not None:
-        return Login(url, token_provider=_asking(options.token_command, quiet))
+        return Login(url, token_provider=_asking(options.token_command, quiet), source="--token-command")
     token = (options.token or environment.get(variables.TOKEN) or "").strip()
     if not token:
-        raise CommandFailed(f"who connects? Give {variables.TOKEN}, --token-command CMD, or --data DIR --as IDENTITY")
-    return Login(url, token)
+        raise CommandFailed(
+            f"who connects? Put an access token into {variables.TOKEN} (`tertulia token IDENTITY` prints one where the"
+            " server runs), or give --token-command CMD, or --data DIR --as IDENTITY"
+        )
+    return Login(url, token, source="--token" if options.token else variables.TOKEN)
+
+
+def _without_identity(data: str) -> str:
+    if data.lstrip().startswith(("{", "[")):
+        return "--data names the data folder of a server; attributes of a message go to `tertulia send --attributes`"
+    return f"--data {plain(data)} needs --as IDENTITY: that data folder can sign for anybody, so say who to be"
 
 
 def _local(options: argparse.Namespace) -> Login:
@@ -114,7 +130,8 @@ def _local(options: argparse.Namespace) -> Login:
             ttl_s=TOKEN_LIFE_S,
         )
 
-    return Login(url, token_provider=sign)
+    source = f"--data {plain(str(resolved.settings.server.data))} --as {plain_name(options.identity)}"
+    return Login(url, token_provider=sign, source=source, is_signed_here=True)
 
 
 def _asking(command: str, quiet: bool) -> TokenProvider:
@@ -161,10 +178,3 @@ def _end(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-
-
-async def named(client: ConversationsClient, name: str) -> Conversation:
-    """The user's conversation with this SID or unique name. Raises errors of the client."""
-    if name.startswith("CH") and len(name) == 34:
-        return await client.get_conversation(name)
-    return await client.get_conversation_by_unique_name(name)

@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from tertulia.cli import complaints, event_lines, pipes
-from tertulia.cli.failure import CommandFailed, because
-from tertulia.cli.login import Login, login, named
+from tertulia.cli.failure import CommandFailed
+from tertulia.cli.files import unreadable
+from tertulia.cli.finding import named
+from tertulia.cli.login import Login, login
+from tertulia.cli.reaching import say_when_nobody_answers, why
 from tertulia.client import ClientConfig, ConversationsClient
 from tertulia.client.errors import ConversationsError
 from tertulia.client.media import FileToSend
@@ -27,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed("--stdin sends lines: give no text and no --file with it")
     if not (options.stdin or options.text or options.file):
         raise CommandFailed("send what? Give a text, --file PATH, or --stdin")
+    if options.stdin and sys.stdin is None:
+        raise CommandFailed("--stdin: the standard input is closed; pipe lines into it, or give a text")
     for name, text in (
         ("CONVERSATION", options.conversation),
         ("TEXT", options.text),
@@ -36,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
             raise CommandFailed(f"{name}: not in UTF-8")
     attributes = _attributes(options.attributes)
     for path in options.file:
-        if not path.is_file():
-            raise CommandFailed(f"--file {path}: no such file")
+        if (trouble := unreadable(path)) is not None:
+            raise CommandFailed(f"--file {trouble}")
     complaints.to_stderr()
     return asyncio.run(_send(login(options), options, attributes))
 
@@ -45,9 +50,12 @@ def run(options: argparse.Namespace) -> int:
 async def _send(chosen: Login, options: argparse.Namespace, attributes: object) -> int:
     config = ClientConfig(**(await chosen.with_token()).config(), start_timeout=START_S)
     sent = 0
+    client = ConversationsClient(config)
+    say_when_nobody_answers(client, chosen.url)
     try:
-        async with ConversationsClient(config) as client:
-            conversation = await named(client, options.conversation)
+        async with client:
+            async with asyncio.timeout(START_S):
+                conversation = await named(client, options.conversation)
             async for text in _texts(options):
                 message = await conversation.send(
                     text or None, media=[FileToSend(path) for path in options.file], attributes=attributes
@@ -56,8 +64,12 @@ async def _send(chosen: Login, options: argparse.Namespace, attributes: object) 
                 shown = {"conversation": conversation.sid, "message": event_lines.message_object(message)}
                 await pipes.write(sys.stdout.fileno(), event_lines.encode(shown) + b"\n")
     except (ConversationsError, pipes.LineTooLong, UnicodeDecodeError) as error:
-        why = because(error) if isinstance(error, ConversationsError) else str(error)
-        raise CommandFailed(f"line {sent + 1}: {why}" if options.stdin and sent else why) from None
+        reason = why(error, chosen) if isinstance(error, ConversationsError) else str(error)
+        raise CommandFailed(f"line {sent + 1}: {reason}" if options.stdin and sent else reason) from None
+    except TimeoutError:
+        raise CommandFailed(
+            f"the conversations were not listed within {START_S:g} s; try again, or give a SID"
+        ) from None
     return 0
 
 
@@ -76,6 +88,7 @@ def _attributes(text: str | None) -> object:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise CommandFailed(f"--attributes: no JSON: {error}") from None
+        example = '{"kind": "backup"}'
+        raise CommandFailed(f"--attributes: no JSON: {error}; expected something like '{example}'") from None
     except RecursionError:
         raise CommandFailed("--attributes: nested too deeply") from None

@@ -4,6 +4,7 @@ In reading order:
 
 * ``command`` — the command: who logs in, and what is said when it ends.
 * ``app`` — the application: the client's events in, the user's wishes out; ``styles.tcss`` — how it looks.
+* ``opening`` — which conversation is open at the start; ``emptiness`` — what is said while none is.
 * ``timeline`` — the messages of the open conversation; ``message_lines`` — each as lines; ``lines`` — what a line is.
 * ``sidebar``, ``history``, ``composer``, ``bars``, ``switcher``, ``help`` — the widgets, one each.
 * ``reading`` — moves the read horizon while the user sees the newest message.

@@ -18,28 +18,13 @@ from textual.timer import Timer
 from textual.widgets import OptionList, TextArea
 
 from tertulia.cli.failure import CommandFailed, because
-from tertulia.cli.login import named
 from tertulia.cli.plain import plain_name
-from tertulia.client import ClientState, ClientSync, Conversation, ConversationsClient, Message
+from tertulia.client import ClientState, Conversation, ConversationsClient, Message
+from tertulia.client import events as told
 from tertulia.client.errors import ConversationsError
-from tertulia.client.events import (
-    ClientReady,
-    ConnectionErrorOccurred,
-    ConnectionStateChanged,
-    ConversationLeft,
-    ConversationRemoved,
-    Event,
-    MessageAdded,
-    MessageFailed,
-    MessageRemoved,
-    MessageUpdated,
-    TokenUpdateFailed,
-    TypingEnded,
-    TypingStarted,
-)
 from tertulia.client.pending import PendingMessage
 
-from . import deeds, names, reading, times
+from . import deeds, emptiness, names, reading, times
 from .bars import NewsBar, NoticeBar, SplitBar
 from .commands import NotUnderstood, Say, Wish, understood
 from .composer import Composer
@@ -47,6 +32,7 @@ from .connection import Connectivity
 from .help import Help
 from .history import History
 from .lines import Line
+from .opening import Opening
 from .overview import Overview
 from .sidebar import Row, Sidebar
 from .switcher import Switcher
@@ -63,7 +49,7 @@ def _now() -> datetime:
 class Heard(Notice):
     """The client told something."""
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: told.Event) -> None:
         super().__init__()
         self.event = event
 
@@ -83,7 +69,11 @@ class ChatApp(App[None]):
     ]
 
     def __init__(
-        self, client: ConversationsClient, first: str | None = None, clock: Callable[[], datetime] | None = None
+        self,
+        client: ConversationsClient,
+        first: str | None = None,
+        clock: Callable[[], datetime] | None = None,
+        why: Callable[[BaseException], str] = because,
     ) -> None:
         super().__init__()
         self.client = client
@@ -97,7 +87,8 @@ class ChatApp(App[None]):
             NoticeBar(id="notice"),
             Composer(id="composer"),
         )
-        self._first = first
+        self._opening = Opening(client, first)
+        self._why = why
         self._now = clock or _now
         self._timeline: Timeline | None = None
         self._overview = Overview(client)
@@ -123,39 +114,33 @@ class ChatApp(App[None]):
                 yield self._composer
 
     def on_mount(self) -> None:
-        self.client.on(Event, self._pass_on)
-        self._sidebar.focus()
+        self.client.on(told.Event, self._pass_on)
+        self._composer.focus()
         self._show_top()
         self._show_title()
         self.set_interval(1, self._each_second)
         self.run_worker(self._begin(), exclusive=False)
 
-    def _pass_on(self, event: Event) -> None:
+    def _pass_on(self, event: told.Event) -> None:
         self.post_message(Heard(event))
 
     async def _begin(self) -> None:
         try:
             await self.client.start()
         except ConversationsError as error:
-            self._end_with(CommandFailed(because(error)))
+            self._end_with(CommandFailed(self._why(error)))
             return
-        if self._first is not None:
-            name = self._first
-            await self._attempt(lambda: self._open_named(name))
+        await self._attempt(self._open_named)
 
-    async def _open_named(self, name: str) -> None:
-        conversation = await named(self.client, name)
-        if self._first == name:
-            self._first = None
+    async def _open_named(self) -> None:
+        conversation = await self._opening.ask()
+        if conversation is not None:
             self.open_conversation(conversation)
 
     def _open_first(self) -> None:
-        """The one that the command names, as soon as it is known: a store knows it before the server answers."""
-        for conversation in self.client.known_conversations.values():
-            if self._first in (conversation.sid, conversation.unique_name):
-                self._first = None
-                self.open_conversation(conversation)
-                return
+        conversation = self._opening.found(is_connected=self._connectivity.is_connected)
+        if conversation is not None:
+            self.open_conversation(conversation)
 
     # --- what the deeds need
 
@@ -175,6 +160,7 @@ class ChatApp(App[None]):
 
     def open_conversation(self, conversation: Conversation) -> None:
         """Show this one, from its newest message."""
+        self._opening.is_over = True
         if self._timeline is not None and self._timeline.conversation is conversation:
             self._composer.focus()
             return
@@ -200,30 +186,31 @@ class ChatApp(App[None]):
     def _hear(self, heard: Heard) -> None:
         event, timeline = heard.event, self._timeline
         match event:
-            case ConnectionStateChanged() | ConnectionErrorOccurred() | ClientReady():
+            case told.ConnectionStateChanged() | told.ConnectionErrorOccurred() | told.ClientReady():
                 self._connectivity.hear(event)
                 self._show_top()
                 self._read()
                 if timeline is not None and self._connectivity.is_connected and not timeline.is_loaded:
                     self.run_worker(self._load(timeline))
-                return
-            case TokenUpdateFailed():
+                if timeline is not None:
+                    return  # what is shown is not different by that
+            case told.TokenUpdateFailed():
                 self.tell(f"no new token: {because(event.error)}", is_error=True, stays=True)
                 return
-            case TypingStarted() | TypingEnded():
+            case told.TypingStarted() | told.TypingEnded():
                 self._show_typing()
                 return
-            case MessageAdded() if timeline is not None and event.message.conversation is timeline.conversation:
+            case told.MessageAdded() if timeline is not None and event.message.conversation is timeline.conversation:
                 timeline.added(event.message, at_newest=self._history.is_at_newest)
                 if not self._history.is_at_newest and not timeline.is_own(event.message):
                     self._news += 1
-            case MessageUpdated() if timeline is not None and event.message.conversation is timeline.conversation:
+            case told.MessageUpdated() if timeline is not None and event.message.conversation is timeline.conversation:
                 timeline.changed(event.message)
-            case MessageRemoved() if timeline is not None and event.message.conversation is timeline.conversation:
+            case told.MessageRemoved() if timeline is not None and event.message.conversation is timeline.conversation:
                 timeline.removed(event.message)
-            case MessageFailed():
+            case told.MessageFailed():
                 self.tell(f"a message was refused: {because(event.error)}", is_error=True)
-            case ConversationLeft() | ConversationRemoved():
+            case told.ConversationLeft() | told.ConversationRemoved():
                 if timeline is not None and event.conversation is timeline.conversation:
                     self._timeline = None
             case _:
@@ -245,8 +232,7 @@ class ChatApp(App[None]):
     def _show_known(self) -> None:
         if not self._is_ready:
             return
-        if self._first is not None:
-            self._open_first()
+        self._open_first()
         self._sidebar.show(self._rows())
         self._show_title()
         self._show_typing()
@@ -261,7 +247,9 @@ class ChatApp(App[None]):
         return self._overview.rows(self._now(), is_open)
 
     def _lines(self, width: int) -> list[Line]:
-        return [] if self._timeline is None else self._timeline.lines(width, self._now())
+        if self._timeline is None:
+            return emptiness.lines(self.client, width)
+        return self._timeline.lines(width, self._now())
 
     def _show_top(self) -> None:
         who = plain_name(self.client.identity) if self._is_ready else ""
@@ -278,11 +266,7 @@ class ChatApp(App[None]):
 
     def _show_title(self) -> None:
         if self._timeline is None:
-            is_listed = self.client.state is ClientState.READY and self.client.sync_status >= ClientSync.COMPLETED
-            empty = is_listed and not self.client.known_conversations
-            if empty and self.screen.focused is self._sidebar:
-                self.screen.set_focus(self._composer)  # nothing is there to choose
-            self._title.say_both("no conversations yet: /create NAME" if empty else "choose a conversation", "")
+            self._title.say_both(emptiness.title(self.client), "")
             return
         conversation = self._timeline.conversation
         me = self.client.identity
@@ -303,6 +287,22 @@ class ChatApp(App[None]):
         self._typing.say_both(f"{names.listed(who)} {verb} typing …" if who else "", hint)
 
     # --- what the user wants
+
+    async def on_event(self, event: events.Event) -> None:
+        if self._is_writing(event):
+            self.screen.set_focus(self._composer)
+        await super().on_event(event)
+
+    def _is_writing(self, event: events.Event) -> bool:
+        """Whether somebody begins to write with the list or the messages in focus: it goes where one writes."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded or len(self.screen_stack) != 1:
+            return False
+        if isinstance(event, events.Key) and not event.is_printable:
+            return False
+        if self.focused is self._history:
+            # A message that is chosen has keys of its own.
+            return self._history.chosen is None
+        return self.focused is self._sidebar
 
     @on(OptionList.OptionSelected, "#sidebar")
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -348,7 +348,7 @@ class ChatApp(App[None]):
             return
         if isinstance(meant, Say):
             if timeline is None:
-                self.tell("open a conversation first", is_error=True)
+                self.tell(f"{deeds.NOTHING_OPEN}; your text stays here", is_error=True)
                 return
             self._composer.done()
             if edited is not None:
@@ -428,15 +428,19 @@ class ChatApp(App[None]):
     # --- what takes time
 
     def _soon(self, work: Callable[[], Awaitable[object]]) -> None:
-        self.run_worker(self._attempt(work))
+        self.run_worker(self._do(work))
+
+    async def _do(self, work: Callable[[], Awaitable[object]]) -> None:
+        if await self._attempt(work):
+            self._changed()  # not all of it makes an event
 
     async def _attempt(self, work: Callable[[], Awaitable[object]]) -> bool:
         """Do it, and say why when it cannot be done. Whether it could."""
         try:
             await work()
             return True
-        except (deeds.NotPossible, ConversationsError, OSError) as error:
-            self.tell(str(error) if isinstance(error, deeds.NotPossible) else because(error), is_error=True)
+        except (deeds.NotPossible, CommandFailed, ConversationsError, OSError) as error:
+            self.tell(str(error) if isinstance(error, deeds.NotPossible) else self._why(error), is_error=True)
             return False
 
     async def _load(self, timeline: Timeline) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 
 from tertulia.cli.failure import CommandFailed
 from tertulia.cli.login import Login, login
+from tertulia.cli.reaching import say_when_nobody_answers, why
 from tertulia.client import ClientConfig, ConversationsClient
+from tertulia.client.events import ClientReady
 
 from .app import ChatApp
 
@@ -18,7 +21,8 @@ from .app import ChatApp
 def run(options: argparse.Namespace) -> int:
     """Chat until the user has enough. Raises CommandFailed when the login is refused, or there is no terminal."""
     chosen = login(options, quiet=True)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # A standard input that is closed is None.
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandFailed("chat needs a terminal; `tertulia listen` and `tertulia send` do without")
     return asyncio.run(_chat(chosen, options))
 
@@ -38,7 +42,9 @@ async def _chat(chosen: Login, options: argparse.Namespace) -> int:
     with contextlib.nullcontext() if options.store is None else contextlib.suppress(CommandFailed):
         chosen = await chosen.with_token()
     client = ConversationsClient(config_of(chosen, options))
-    app = ChatApp(client, options.conversation)
+    app = ChatApp(client, options.conversation, why=functools.partial(why, chosen=chosen))
+    say_when_nobody_answers(client, chosen.url, functools.partial(app.tell, stays=True))
+    client.on(ClientReady, lambda _: app.tell(""))
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError):  # not on Windows
         loop.add_signal_handler(signal.SIGTERM, app.exit)

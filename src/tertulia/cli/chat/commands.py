@@ -20,8 +20,8 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = (
-    Command("join", "NAME|SID", "take part in a conversation"),
-    Command("create", "NAME", "begin a conversation, and take part in it"),
+    Command("join", "NAME|SID", "take part in a conversation; open it if you do already"),
+    Command("create", "NAME", "begin a conversation; others find it by this name"),
     Command("add", "IDENTITY", "let somebody take part in this one"),
     Command("leave", "", "take part in this one no more"),
     Command("mute", "", "no notifications from this one, or notifications again"),

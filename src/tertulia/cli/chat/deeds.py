@@ -6,8 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Final, Protocol
 
+from tertulia.cli.files import unreadable
+from tertulia.cli.finding import joined, own, shown
 from tertulia.cli.plain import plain, plain_name
 from tertulia.client import Conversation, ConversationsClient, Message, NotificationLevel
+from tertulia.client.errors import ConflictError
 from tertulia.client.media import FileToSend
 from tertulia.client.pending import PendingMessage, PendingState
 
@@ -18,6 +21,8 @@ from .timeline import Timeline
 LONGEST_NAME: Final = 200
 """Of a file, in bytes: what file systems take, less room for a number and more."""
 LONGEST_ENDING: Final = 20
+UNIQUE_NAME_TAKEN: Final = 50353
+NOTHING_OPEN: Final = "no conversation is open: /create NAME, /join NAME, or choose one with Ctrl-K"
 
 
 class NotPossible(Exception):
@@ -46,13 +51,24 @@ async def do(wish: Wish, desk: Desk) -> None:
 
 
 async def _join(desk: Desk, name: str) -> None:
-    conversation = await desk.client.peek_conversation(name)
-    await conversation.join()
-    desk.open_conversation(conversation)
+    desk.open_conversation(await joined(desk.client, name))
 
 
 async def _create(desk: Desk, name: str) -> None:
-    desk.open_conversation(await desk.client.create_conversation(friendly_name=name, join=True))
+    """With the name as unique name, so that others can join by it, unless another conversation has it."""
+    client = desk.client
+    if any(each.unique_name == name for each in own(client)):
+        raise NotPossible(f"you take part in {shown(name)} already: /join {plain(name)} opens it")
+    try:
+        made = await client.create_conversation(friendly_name=name, unique_name=name, join=True)
+        news = f"others take part with /join {plain(name)}"
+    except ConflictError as error:
+        if error.code != UNIQUE_NAME_TAKEN:
+            raise
+        made = await client.create_conversation(friendly_name=name, join=True)
+        news = f"another conversation has the unique name {shown(name)}; others find this one by /join {made.sid}"
+    desk.open_conversation(made)
+    desk.tell(news)
 
 
 async def _add(desk: Desk, identity: str) -> None:
@@ -153,7 +169,7 @@ _DEEDS = {
 
 def _open(desk: Desk) -> Timeline:
     if desk.timeline is None:
-        raise NotPossible("open a conversation first")
+        raise NotPossible(NOTHING_OPEN)
     return desk.timeline
 
 
@@ -182,8 +198,8 @@ def _refused(desk: Desk) -> list[PendingMessage]:
 def _found(path: str) -> tuple[Path, int]:
     """The file and its size."""
     file = Path(path).expanduser()
-    if not file.is_file():
-        raise NotPossible(f"{plain(path)}: no such file")
+    if (trouble := unreadable(file)) is not None:
+        raise NotPossible(trouble)
     return file, file.stat().st_size
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from tertulia.client import Conversation, ConversationsClient, ConversationStatus, NotificationLevel
+from tertulia.cli.finding import own
+from tertulia.client import Conversation, ConversationsClient, NotificationLevel
 
 from . import names, reading, times
 from .sidebar import Row
@@ -20,6 +21,18 @@ def activity(conversation: Conversation) -> datetime:
     return times.in_utc_unless_told(moment or conversation.date_created or _NEVER)
 
 
+def joined(client: ConversationsClient) -> list[Conversation]:
+    """Those in which the user takes part, newest activity first."""
+    conversations = own(client)
+    conversations.sort(key=lambda each: (activity(each), each.sid), reverse=True)
+    return conversations
+
+
+def newest(client: ConversationsClient) -> Conversation | None:
+    """The first of them."""
+    return max(own(client), key=lambda each: (activity(each), each.sid), default=None)
+
+
 class Overview:
     """The user's conversations, newest activity first."""
 
@@ -27,10 +40,7 @@ class Overview:
         self._client = client
 
     def rows(self, now: datetime, is_open: Conversation | None) -> list[Row]:
-        known = self._client.known_conversations.values()
-        joined = [each for each in known if each.status is ConversationStatus.JOINED]
-        joined.sort(key=lambda each: (activity(each), each.sid), reverse=True)
-        return [self._row(each, now, each is is_open) for each in joined]
+        return [self._row(each, now, each is is_open) for each in joined(self._client)]
 
     def _row(self, conversation: Conversation, now: datetime, is_open: bool) -> Row:
         me = self._client.identity
