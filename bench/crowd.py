@@ -108,7 +108,7 @@ class Person:
         client.on_event = outer
 
 
-def token(identity: str) -> str:
+def token(identity: str, push_credential: str | None = None) -> str:
     """An access token as the official helper library makes it."""
     return tokens.mint(
         account_sid=ACCOUNT_SID,
@@ -116,6 +116,7 @@ def token(identity: str) -> str:
         secret=API_KEY_SECRET,
         identity=identity,
         service_sid=SERVICE_SID,
+        push_credential_sid=push_credential,
         now_s=time.time(),
     )
 

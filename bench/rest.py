@@ -87,22 +87,41 @@ class Rest:
 
     def request(self, method: str, path: str, form: Mapping[str, str] | None = None) -> bytes:
         """The bytes of a request."""
-        body = urlencode(form).encode() if form else b""
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Basic {_CREDENTIALS}\r\n"
-            + (f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n" if form else "")
-            + "\r\n"
+        kind = "application/x-www-form-urlencoded"
+        return self._request(
+            method, path, f"Authorization: Basic {_CREDENTIALS}", kind, urlencode(form).encode() if form else b""
         )
-        return head.encode() + body
 
     async def call(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Any:
         """The answer's JSON. Raises ``RequestFailed`` unless it is a success."""
+        body = await self._ask(f"{method} {path}", self.request(method, path, form))
+        return msgspec.json.decode(body) if body else None
+
+    async def register(self, token: str, kind: str, address: str) -> None:
+        """A device of whom the token is for."""
+        path, body = "/v1/registrations", {"channel_type": kind, "version": "2", "data": {"registration_id": address}}
+        await self._ask(
+            f"POST {path}",
+            self._request("POST", path, f"X-Twilio-Token: {token}", "application/json", msgspec.json.encode(body)),
+        )
+
+    async def metrics(self) -> str:
+        """What the server tells Prometheus."""
+        return (await self._ask("GET /metrics", self.request("GET", "/metrics"))).decode()
+
+    def _request(self, method: str, path: str, proof: str, kind: str, body: bytes) -> bytes:
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{proof}\r\n"
+        if body:
+            head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        return head.encode() + b"\r\n" + body
+
+    async def _ask(self, what: str, request: bytes) -> bytes:
         self._next += 1
         connection = self.connections[self._next % len(self.connections)]
-        answer = await asyncio.wait_for(connection.ask(self.request(method, path, form)), _ANSWER_S)
+        answer = await asyncio.wait_for(connection.ask(request), _ANSWER_S)
         if not 200 <= answer.status < 300:
-            raise RequestFailed(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
-        return msgspec.json.decode(answer.body) if answer.body else None
+            raise RequestFailed(f"{what}: {answer.status} {answer.body.decode(errors='replace')}")
+        return answer.body
 
     async def conversation(self, name: str) -> str:
         """The SID of a new conversation."""

@@ -20,6 +20,7 @@ const tokens = new Map(); // key id → the newest token and when it was made
 const stalled = new Set();
 let now_s = null; // the time as told; null is this machine's
 let connections = 0;
+let underWay = 0; // pushes that were begun and are not answered
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 const now = () => now_s ?? Date.now() / 1000;
@@ -143,15 +144,19 @@ function act(stream, id, answer) {
 }
 
 function serve(stream, headers) {
+  if (!stream.session) return; // its connection was destroyed meanwhile
   const pieces = [];
   const connection = stream.session.number;
+  underWay++;
+  stream.on('close', () => underWay--);
   stream.on('error', () => {});
   stream.on('aborted', () => stalled.delete(stream) && say({ withdrawn: headers[':path'].split('/').pop() }));
   stream.on('data', (piece) => pieces.push(piece));
   stream.on('end', () => {
+    if (!stream.session) return;
     const body = Buffer.concat(pieces);
     const id = headers['apns-id'] ?? crypto.randomUUID();
-    const record = { connection, path: headers[':path'], headers, bytes: body.length };
+    const record = { connection, path: headers[':path'], headers, bytes: body.length, under_way: underWay };
     let answer;
     try {
       record.token = checkedToken(headers);

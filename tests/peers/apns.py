@@ -42,7 +42,8 @@ class ApnsPeer:
         self.ca_file = self._authority.file
         self.url = ""
         self.received: list[dict[str, Any]] = []
-        """Each push: ``token``, ``path``, ``headers``, ``payload``, ``bytes``, ``answer``, and which ``connection``."""
+        """Each push: ``token``, ``path``, ``headers``, ``payload``, ``bytes``, ``answer``, which ``connection``, and
+        how many were ``under_way`` with it."""
         self.withdrawn: list[str] = []
         """Tokens of pushes that the sender took back before they were answered."""
         self.connections = 0

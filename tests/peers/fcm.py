@@ -187,6 +187,10 @@ class FcmPeer:
         """The same for requests for access tokens."""
         self._token_script = list(replies)
 
+    def accept_token(self, token: str) -> None:
+        """This access token is good, too, whoever gave it."""
+        self._tokens[token] = float("inf")
+
     def withdraw_tokens(self) -> None:
         """The access tokens that were given are good for nothing any more."""
         self._tokens.clear()
