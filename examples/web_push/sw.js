@@ -13,14 +13,17 @@ self.addEventListener("notificationclick", (event) => {
   event.waitUntil(open(event.notification.data.conversation_sid));
 });
 
+// The page that was used last comes first.
+const pages = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
+
 async function tell(message) {
-  const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-  for (const page of pages) page.postMessage(message);
-  return pages;
+  for (const page of await pages()) page.postMessage(message);
 }
 
+// A test of the operator's belongs to no conversation.
 async function open(conversation_sid) {
-  const [page] = await tell({ clicked: conversation_sid });
-  // A page that has to be opened needs a token of its own: ask your back end for one there.
-  return page ? page.focus() : self.clients.openWindow(`./#conversation=${conversation_sid}`);
+  const [page] = await pages();
+  if (!page) return self.clients.openWindow(conversation_sid ? `./#conversation=${conversation_sid}` : "./");
+  page.postMessage({ clicked: conversation_sid });
+  return page.focus();
 }

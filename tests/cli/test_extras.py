@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+import tertulia
 
 from .command import WITHIN_S, environment, serving
 from .people import Town
@@ -38,30 +42,74 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def run_without(names: set[str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command where these packages are missing."""
+def run_without(
+    names: set[str],
+    *arguments: str,
+    package: Path | None = None,
+    folder: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """The command where these packages are missing; ``package`` is a folder that has another copy of ours."""
     program = [sys.executable, "-c", WITHOUT.format(names=sorted(names)), *arguments]
-    return subprocess.run(program, env=environment(), capture_output=True, text=True, timeout=WITHIN_S)
+    here = {} if package is None else {"PYTHONPATH": str(package)}
+    return subprocess.run(
+        program,
+        env={**environment(**here), **(variables or {})},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+    )
 
 
 @pytest.mark.parametrize(
     ("missing", "command", "wanted"),
     [
-        ({"uvicorn"}, ("serve",), "tertulia[server]"),
-        ({"apsw"}, ("token", "ana"), "tertulia[server]"),
-        ({"textual", "rich"}, ("chat",), "tertulia[chat]"),
-        ({"websockets"}, ("listen", "--url", "http://127.0.0.1:1", "--token", "x"), "tertulia"),
-        ({"apsw"}, ("listen", "--data", "somewhere", "--as", "ana"), "tertulia[server]"),
+        ({"uvicorn"}, ("serve",), "[server]"),
+        ({"apsw"}, ("token", "ana"), "[server]"),
+        ({"textual", "rich"}, ("chat",), "[chat]"),
+        ({"websockets"}, ("listen", "--url", "http://127.0.0.1:1", "--token", "x"), ""),
+        ({"apsw"}, ("listen", "--data", "somewhere", "--as", "ana"), "[server]"),
     ],
 )
 def test_a_command_whose_packages_are_missing_says_what_to_install(
-    missing: set[str], command: tuple[str, ...], wanted: str
+    missing: set[str], command: tuple[str, ...], wanted: str, installed: Path
 ) -> None:
-    done = run_without(missing, *command)
+    done = run_without(missing, *command, package=installed)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"tertulia: {command[0]} needs ")
-    assert line.endswith(f"pip install '{wanted}'")
+    assert line.endswith(f": pip install 'tertulia{wanted}'")
+
+
+def test_in_a_checkout_it_names_the_checkout(checkout: Path) -> None:
+    def called(folder: Path, **variables: str) -> str:
+        done = run_without({"textual"}, "chat", package=checkout / "src", folder=folder, variables=variables)
+        return done.stderr.strip().rpartition("not installed: ")[2]
+
+    assert called(checkout) == "pip install --editable '.[chat]'"
+    assert called(checkout.parent) == f"pip install --editable '{checkout}[chat]'"
+    # Not the pip of another Python.
+    assert called(checkout, PATH="/nowhere").endswith("/bin/pip install --editable '.[chat]'")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has the package as pip puts it there."""
+    return copied(tmp_path_factory.mktemp("site") / "site-packages")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("check") / "out"
+    copied(root / "src")
+    (root / "pyproject.toml").write_text("")
+    return root
+
+
+def copied(folder: Path) -> Path:
+    shutil.copytree(Path(tertulia.__file__).parent, folder / "tertulia", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def test_a_client_needs_nothing_of_a_server(tmp_path: Path) -> None:
@@ -73,7 +121,7 @@ def test_a_client_needs_nothing_of_a_server(tmp_path: Path) -> None:
         assert (listened.returncode, json.loads(listened.stdout)["identity"]) == (0, "ana"), listened.stderr
         sent = run_without(missing, "send", "hall", "hello", *login)
         assert sent.returncode == 1
-        assert "404" in sent.stderr
+        assert "no conversation 'hall'" in sent.stderr
 
 
 def test_help_and_version_need_nothing_at_all() -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tertulia import __version__
 from tests.cli.command import WITHIN_S, Server, printed, refusal, run, serving
@@ -106,6 +111,49 @@ def test_the_doctor_names_the_push_credentials_that_cannot_send(server: Server) 
     assert [line[2].split()[0] for line in push[1:3]] == [made["browsers"], made["apple"]]
     assert push[3][2] == "1 credential that can send"
     assert "s3cret" not in said.stdout
+
+
+def test_the_doctor_names_the_push_credentials_that_will_not_send_for_long(server: Server) -> None:
+    known = server.credentials()
+    key = ec.generate_private_key(ec.SECP256R1())
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    now = datetime.now(UTC)
+    ends = {days: now + timedelta(days=days, hours=12) for days in (-2, 5, 90)}
+    forms = {f"of {days}": {"Certificate": certificate_of(key, end), "PrivateKey": text} for days, end in ends.items()}
+    forms["a \x1b[2Jkey"] = {"PrivateKey": text, "KeyId": "ABC", "TeamId": "TEAM123456", "Topic": "org.example"}
+    url, login = f"{known.base_url}/v1/Credentials", (known.account_sid, known.auth_token)
+    made = {}
+    for name, form in forms.items():
+        answer = requests.post(url, {"Type": "apn", "FriendlyName": name, **form}, auth=login, timeout=WITHIN_S)
+        made[name] = answer.json()["sid"]
+    said = run("doctor", "--data", server.data)
+    assert said.returncode == 0
+    push = [line.split(maxsplit=2) for line in said.stdout.splitlines() if line.split()[1] == "push"]
+    lines = {line[2].split()[0]: (line[0], line[2]) for line in push}
+
+    def told(name: str, shown: str) -> str:
+        verdict, text = lines[made[name]]
+        assert verdict == "note"
+        place = f'{made[name]} (apn, "{shown}") of {known.account_sid}'
+        assert text.startswith(place), text
+        return text.removeprefix(place)
+
+    assert told("of -2", "of -2") == (
+        f" cannot send: the certificate of the credential has expired on {ends[-2]:%Y-%m-%d}"
+    )
+    assert told("of 5", "of 5") == (
+        f": its certificate ends on {ends[5]:%Y-%m-%d}, in 5 days: renew it, or take a token key"
+    )
+    assert "KeyId" in told("a \x1b[2Jkey", "a ␛[2Jkey")
+    assert made["of 90"] not in lines
+    assert text not in said.stdout
+
+
+def certificate_of(key: ec.EllipticCurvePrivateKey, ends: datetime) -> str:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Apple Push Services: org.example")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(ends - timedelta(days=365)).not_valid_after(ends)
+    return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def test_the_plan_names_what_a_start_would_run_and_runs_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ R = TypeVar("R")
 
 BODY = "nobody but its readers sees this"
 TOKEN = "4711-device-token"
+GONE = (
+    "nothing was sent: the push service knows no such device any more, so its registration is removed; the client has"
+    " to register again"
+)
 
 
 class Pushed:
@@ -166,10 +170,12 @@ async def test_what_cannot_be_explained_is_refused_in_one_line(pushed: Pushed, t
     for sid, word in (
         ("IM" + "0" * 32, "Message not found"),
         ("MB" + "0" * 32, "Participant not found"),
-        ("CH" + "0" * 32, "expected the SID"),
-        ("ana", "expected the SID"),
     ):
         assert word in refusal(await aside(pushed.push, "why", sid))
+    for sid in ("CH" + "0" * 32, "IM12", "ana", ""):
+        done = await aside(pushed.push, "why", sid)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "expected the whole SID of a message (IM...)" in done.stderr
     assert "no data folder" in refusal(run("push", "why", "IM" + "0" * 32, "--data", tmp_path / "none"))
 
 
@@ -177,7 +183,7 @@ async def test_what_cannot_be_explained_is_refused_in_one_line(pushed: Pushed, t
 
 
 async def test_a_test_waits_for_each_device_and_shows_what_its_service_said(pushed: Pushed) -> None:
-    await aside(pushed.conversation, "dora")
+    room, _ = await aside(pushed.conversation, "dora")
     for name in ("taken", "gone"):
         await aside(pushed.device, "dora", f"{TOKEN}-{name}")
     pushed.peer.received.clear()
@@ -189,6 +195,13 @@ async def test_a_test_waits_for_each_device_and_shows_what_its_service_said(push
     # The registration of the one that is gone went with it.
     code, devices, _ = await aside(pushed.test, "dora", "--service", pushed.known.service_sid)
     assert (code, [state for state, _ in devices]) == (0, ["sent"])
+    # In one shape, wherever it is read: numbers are numbers.
+    (shown,) = json.loads((await aside(pushed.push, "test", "dora", "--json")).stdout)
+    message = await aside(pushed.post, f"/Conversations/{room}/Messages", {"Author": "ana", "Body": BODY})
+    await aside(until, lambda: any(one["rang"] for one in pushed.why(message["sid"])))
+    ((device,),) = [one["devices"] for one in await aside(pushed.why, message["sid"]) if one["identity"] == "dora"]
+    assert shown == {**device, "date_updated": shown["date_updated"]}
+    assert (shown["binding_type"], shown["credential_sid"], shown["attempts"]) == ("fcm", pushed.credential, 1)
     table = await aside(pushed.push, "test", "dora")
     assert table.stdout.splitlines()[1].split()[3:5] == ["sent", "1"]
 
@@ -202,9 +215,10 @@ async def test_a_test_fails_when_nothing_was_sent_and_says_what_is_missing(pushe
     assert (code, devices) == (1, [("skipped", "it is registered under no credential of its kind")])
     assert "push_credential_sid" in said
     code, devices, said = await aside(pushed.test, "fritz")
-    assert (code, [state for state, _ in devices], said) == (1, ["gone"], "tertulia: nothing was sent\n")
+    assert (code, [state for state, _ in devices], said) == (1, ["gone"], f"tertulia: {GONE}\n")
     for arguments, word in (
         (("gina",), "gina has no device registered"),
+        (("gina",), "tertulia token gina --push-credential CR"),
         (("nobody",), "there is no user nobody"),
         (("gina", "--service", "IS" + "0" * 32), "there is no service"),
     ):
@@ -225,7 +239,9 @@ async def test_a_test_needs_an_installation(tmp_path: Path) -> None:
     assert "no server is running" in refusal(run("push", "test", "ana", "--data", tmp_path))
     assert await aside(lambda: list(tmp_path.iterdir())) == []
     for wrong in ("0", "x", "-1"):
-        assert run("push", "test", "ana", "--wait", wrong, "--data", tmp_path).returncode == 2
+        done = run("push", "test", "ana", "--wait", wrong, "--data", tmp_path)
+        assert done.returncode == 2
+        assert f"expected a whole number of seconds above 0, got '{wrong}'" in done.stderr
     assert run("push", "--data", tmp_path).returncode == 2
 
 

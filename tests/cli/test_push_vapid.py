@@ -20,8 +20,10 @@ from tests.cli.command import WITHIN_S, environment, evaluated, printed, refusal
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
 def test_the_line_it_prints_makes_a_credential(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
-        *facts, _, hint, line = printed("push", "vapid", "--subject", "mailto:ops+web@example.org").splitlines()
+        printed_lines = printed("push", "vapid", "--subject", "mailto:ops+web@example.org").splitlines()
+        *facts, _, hint, line, more = printed_lines
         pair = dict(fact.split() for fact in facts)
+        assert more.startswith("# ") and "--push-credential" in more
         assert hint.startswith("# ") and read_keys(Secrets(**pair)).public == pair["public_key"]
         command = shlex.split(line)
         assert f"PrivateKey={pair['private_key']}" in command and "Subject=mailto:ops+web@example.org" in command
@@ -40,6 +42,9 @@ def test_the_line_it_prints_makes_a_credential(tmp_path: Path) -> None:
         token = printed("token", "ana", "--push-credential", made["sid"], "--data", server.data).strip()
         grant = jwt.decode(token, options={"verify_signature": False})["grants"]["chat"]
         assert grant["push_credential_sid"] == made["sid"]
+        wrong = "CR" + "0" * 32
+        line = refusal(run("token", "ana", "--push-credential", wrong, "--data", server.data))
+        assert f"--push-credential {wrong}" in line and f"{made['sid']} (webpush)" in line
         answer = requests.get(
             f"{server.base_url}/Client/v2/Configuration", headers={"X-Twilio-Token": token}, timeout=WITHIN_S
         )

@@ -96,6 +96,12 @@ def test_a_service_that_the_account_does_not_have_is_refused(server: Server, sid
     assert "--service" in refusal(run("token", "ana", "--service", sid, "--data", server.data))
 
 
+@pytest.mark.parametrize("sid", ["CR" + "0" * 32, "mine", ""])
+def test_a_push_credential_that_the_account_does_not_have_is_refused(server: Server, sid: str) -> None:
+    line = refusal(run("token", "ana", "--push-credential", sid, "--data", server.data))
+    assert line.startswith(f"--push-credential {sid}: ") and "has none yet" in line
+
+
 def test_an_hour_is_its_life_unless_it_is_given(server: Server) -> None:
     claims = jwt.decode(printed("token", "ana", "--data", server.data).strip(), options={"verify_signature": False})
     assert 3590 < claims["exp"] - time.time() <= 3600

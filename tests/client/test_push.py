@@ -209,7 +209,7 @@ async def test_a_device_that_was_removed_can_be_registered_again(stage: Stage, t
     await ana.unregister_push("fcm")
     await ana.unregister_push("fcm")
     assert await devices(stage) == []
-    browser = subscription("browser")
+    browser = subscription("browser").replace(" ", "")
     await ana.register_push("webpush", browser)
     await ana.unregister_push("webpush", subscription("another"))
     assert await devices(stage) == [f"ana {browser}"]

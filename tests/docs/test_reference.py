@@ -17,9 +17,10 @@ from tertulia.server.domain.notice_texts import FILES_ONLY
 from tertulia.server.domain.notices import SkipReason
 from tertulia.server.domain.push_content import PushKind
 from tertulia.server.domain.push_explained import OFF, WhyNot, nothing_known
+from tertulia.server.engine import notices, push_queries
 from tertulia.server.engine.notices import MESSAGE_GONE
 from tertulia.server.engine.push_queries import MESSAGE_REMOVED, NO_CREDENTIAL, SWITCHED_OFF
-from tertulia.server.jobs.push import LEFT, MUTED, UNREGISTERED
+from tertulia.server.jobs.push_sending import LEFT, MUTED, OVERDUE, TOO_LATE, UNREGISTERED
 from tertulia.server.settable import BOOTSTRAP, KNOWN
 from tertulia.server.settings import PushSettings
 from tertulia.wire import tokens
@@ -97,6 +98,7 @@ def test_every_reason_why_a_device_did_not_ring_has_its_row_where_it_says_what_t
         *WhyNot,
         *SkipReason,
         *(NO_CREDENTIAL, UNREGISTERED, LEFT, MUTED),
+        *(OVERDUE, TOO_LATE, notices.SUSPENDED, push_queries.SUSPENDED),
         *(FILES_ONLY, MESSAGE_GONE, MESSAGE_REMOVED, SWITCHED_OFF),
         *(OFF[PushKind.NEW_MESSAGE], nothing_known(PushSettings().log_days)),
     ]

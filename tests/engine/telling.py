@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,9 +18,10 @@ from tertulia.server.domain.push_content import PushContent
 from tertulia.server.engine.push_queries import PushQueries
 from tertulia.server.jobs.performing import Performer
 from tertulia.server.jobs.push import push_performers
+from tertulia.server.jobs.stragglers import Stragglers
 from tertulia.server.jobs.worker import Worker
 from tertulia.server.outgoing import Outgoing
-from tertulia.server.push.service import Batch, OpenCredential, Outcome, Push, Verdict
+from tertulia.server.push.service import Batch, Course, OpenCredential, Outcome, Push, Verdict
 from tertulia.server.push.services import PushServices
 from tertulia.server.settings import JobsSettings, PushSettings, Settings
 from tertulia.server.storage.notices import DELIVERIES, NOTICES
@@ -37,6 +39,11 @@ class Scripted:
         self.batches: list[Batch] = []
         self.said: dict[str, Outcome] = {}
         """By the address."""
+        self.prompt: set[str] = set()
+        """Devices of which it says at once what became of them, not when all of the batch is known."""
+        self.silent: set[str] = set()
+        """Devices of which it says nothing before it ``answers``."""
+        self.answers = asyncio.Event()
         self.meanwhile: Callable[[], Awaitable[Any]] | None = None
         """What happens once while a batch is on its way."""
 
@@ -45,12 +52,20 @@ class Scripted:
         answer = more.pop("answer", f"said {verdict}")
         self.said[address] = Outcome(registration_sid="", verdict=verdict, answer=answer, **more)
 
-    async def send(self, credential: OpenCredential, batch: Batch) -> list[Outcome]:
+    async def send(self, credential: OpenCredential, batch: Batch, course: Course | None = None) -> list[Outcome]:
+        course = course or Course()
         self.credentials.append(credential)
         self.batches.append(batch)
+        for push in batch.pushes:
+            if push.address in self.silent:
+                course.asked.add(push.registration_sid)
+            elif push.address in self.prompt:
+                course.hear(self._outcome(push))
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             await meanwhile()
+        if any(push.address in self.silent for push in batch.pushes):
+            await self.answers.wait()
         return [self._outcome(push) for push in reversed(batch.pushes)]
 
     async def close(self) -> None:
@@ -97,6 +112,7 @@ class Telling:
         self.world = world
         self.push = push
         self.service = Scripted()
+        self.stragglers = Stragglers()
         self.credentials: dict[str, Credential] = {}
 
     async def credential(self, kind: str) -> Credential:
@@ -149,14 +165,22 @@ class Telling:
             media_enabled=True,
         )
 
-    def performers(self, world: World | None = None) -> dict[type[Job], Performer[Any]]:
+    def performers(
+        self, world: World | None = None, lease_s: float = JobsSettings().lease_s
+    ) -> dict[type[Job], Performer[Any]]:
         at = world or self.world
         services = _Services(at, self.service, self.push)
-        return push_performers(at.engine, PushQueries(at.database, at.sealer), services, at.clock, self.push)
+        queries = PushQueries(at.database, at.sealer)
+        return push_performers(at.engine, queries, services, at.clock, self.push, self.stragglers, lease_s)
 
-    def worker(self, world: World | None = None, **jobs: Any) -> Worker:
+    def worker(self, world: World | None = None, *, grace_s: float = 5.0, **jobs: Any) -> Worker:
         at = world or self.world
-        return Worker(at.database, at.clock, self.performers(at), JobsSettings(**jobs))
+        settings = JobsSettings(**jobs)
+        return Worker(at.database, at.clock, self.performers(at, settings.lease_s), settings, grace_s=grace_s)
+
+    async def straggled(self) -> None:
+        """Wait until nothing is waited for any more without a place."""
+        await self.stragglers.end()
 
     async def perform(self) -> int:
         """Whatever devices are owed by now; how many attempts that were."""

@@ -7,9 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tertulia.server.bus.base import HooksChanged
 from tertulia.server.bus.inprocess import InProcessBus
 from tertulia.server.domain import callers
+from tertulia.server.domain.accounts import SuspendAccount
 from tertulia.server.domain.conversation_with_participants import CreateConversationWithParticipants
 from tertulia.server.domain.messages import SendMessage
 from tertulia.server.domain.participants import AddParticipant
@@ -17,7 +20,9 @@ from tertulia.server.domain.webhooks import CallWebhook, ConfigureHooks, CreateS
 from tertulia.server.engine.engine import Engine
 from tertulia.server.engine.hook_directory import HookDirectory
 from tertulia.server.engine.unit import Policy
+from tertulia.server.engine.webhook_calls import WebhookCall
 from tertulia.server.jobs.webhooks import WebhookPerformer
+from tertulia.server.outgoing import CallFailed, FailureKind
 from tertulia.server.storage.database import Connection
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.server.storage.webhooks import Webhooks
@@ -173,3 +178,11 @@ async def test_a_flow_is_tried_again_as_often_as_its_webhook_says(world: World) 
     )
     performer = WebhookPerformer(world.webhook_calls, post_retry=True)
     assert performer.policy(job).attempts == 4
+
+
+async def test_nobody_is_called_for_an_account_that_is_suspended(world: World) -> None:
+    await world.do(SuspendAccount, by=callers.operator(), account=world.account.account_sid)
+    call = WebhookCall(account_sid=world.account.account_sid, url=URL, method="POST", parameters=(), token="t")
+    with pytest.raises(CallFailed) as failed:
+        await world.webhook_calls.once(call, 1)
+    assert failed.value.kind is FailureKind.BAD_REQUEST

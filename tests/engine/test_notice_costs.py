@@ -153,7 +153,7 @@ async def test_sending_and_recording_cost_the_same_for_one_and_for_a_hundred(wor
             of_state.append(world.database.statements - before)
         costs.append((read, *of_state))
         await telling.perform()
-    assert costs == [(4, 2, 1)] * 2
+    assert costs == [(5, 2, 1)] * 2
 
 
 # --- how soon a change is noticed

@@ -137,6 +137,47 @@ async def test_who_has_muted_the_conversation_is_not_told(telling: Telling) -> N
     assert telling.service.told == ["ben's", "cleo's", "cleo's"]
 
 
+async def test_who_joins_after_a_message_is_not_told_of_it_however_late_it_is_planned(telling: Telling) -> None:
+    world = telling.world
+    room = await telling.quiet_room("ana", "ben")
+    for name in ("cleo", "dora"):
+        await telling.device(name)
+    await world.add(room.sid, "cleo")
+    before = await world.send(room.sid, "before", world.user("ana"))
+    # What a participant's dates say is an account holder's word.
+    long_ago = int(datetime(2001, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    await world.do(AddParticipant, conversation=room.sid, identity="dora", created_at=long_ago)
+    # Who goes and comes back comes anew; a roster's number that only moves is no coming.
+    await world.do(RemoveParticipant, conversation=room.sid, participant="cleo")
+    await world.add(room.sid, "cleo")
+    await world.do(UpdateParticipant, conversation=room.sid, participant="ben", attributes='{"moved":1}')
+    after = await world.send(room.sid, "after", world.user("ana"))
+    await telling.perform()
+    told = {
+        batch.content.message_sid: sorted(push.address for push in batch.pushes)
+        for batch in telling.service.batches
+        if batch.content.kind is PushKind.NEW_MESSAGE
+    }
+    assert told == {before.sid: ["ben's"], after.sid: ["ben's", "cleo's", "dora's"]}
+    (notice,) = [one for one in await telling.notices() if one.subject_sid == before.sid]
+    skipped = {one.identity: one.answer for one in await telling.deliveries() if one.notice_sid == notice.sid}
+    assert skipped == {
+        "ana": SkipReason.AUTHOR,
+        "ben": "200",
+        "cleo": SkipReason.JOINED_LATER,
+        "dora": SkipReason.JOINED_LATER,
+    }
+
+
+async def test_a_plan_of_an_earlier_release_tells_all_members(telling: Telling) -> None:
+    world = telling.world
+    room = await telling.quiet_room("ana", "ben")
+    await world.send(room.sid, by=world.user("ana"))
+    await world.sql("UPDATE outbox SET payload = replace(payload, 'roster_event', 'unknown')")
+    await telling.perform()
+    assert telling.service.told == ["ben's"]
+
+
 async def test_who_takes_part_by_address_is_not_told(telling: Telling) -> None:
     room = await telling.quiet_room("ben")
     await telling.device(SMS)

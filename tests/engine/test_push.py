@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import msgspec
@@ -27,7 +28,7 @@ from tertulia.server.engine.rules import EFFECTS
 from tertulia.server.engine.unit import Policy, Unit
 from tertulia.server.jobs.presence import PresenceSweep
 from tertulia.server.jobs.unused_devices import UnusedDevices
-from tertulia.server.storage.push import PushRegistrations
+from tertulia.server.storage.push import PushRegistrations, device_query
 
 from .subscriptions import subscription
 from .world import BASE_URL, World, refused
@@ -317,3 +318,109 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> list[Change]:
     for kind in (PushRegistered, PushRegistrationRemoved):
         monkeypatch.setitem(EFFECTS, kind, [*EFFECTS.get(kind, ()), listen])
     return heard
+
+
+# --- one device, however it is spelled
+
+
+def browser(name: str = "one", **more: object) -> dict[str, object]:
+    made: dict[str, object] = json.loads(subscription(name))
+    return made | more
+
+
+def _upper_host(spelled: dict[str, object]) -> dict[str, object]:
+    return spelled | {"endpoint": str(spelled["endpoint"]).replace("https://push.test", "HTTPS://Push.Test:443")}
+
+
+SPELLINGS = {
+    "a browser, in more words": ("webpush", json.dumps(browser()), "webpush", json.dumps(browser(expirationTime=None))),
+    "a browser, close together": (
+        "webpush",
+        json.dumps(browser()),
+        "webpush",
+        json.dumps(browser(), separators=(",", ":")),
+    ),
+    "a browser, the other way round": (
+        "webpush",
+        json.dumps(browser()),
+        "webpush",
+        json.dumps(dict(reversed(browser().items())), indent=2),
+    ),
+    "a browser, its host in capitals": (
+        "webpush",
+        json.dumps(browser()),
+        "webpush",
+        json.dumps(_upper_host(browser())),
+    ),
+    "Apple's, in capitals": ("apn", "ab12" * 16, "apn", "AB12" * 16),
+    "Apple's, in both": ("apn", "AB12" * 16, "apn", "aB12" * 16),
+    "Google's, by its old name": ("fcm", "phone", "gcm", "phone"),
+    "Google's, by its new name": ("gcm", "phone", "fcm", "phone"),
+}
+
+
+@pytest.mark.parametrize("row", SPELLINGS.values(), ids=SPELLINGS)
+async def test_a_device_is_the_same_however_it_is_spelled(world: World, row: tuple[str, str, str, str]) -> None:
+    kind, address, other_kind, other_address = row
+    hers = await register(world, "ana", address, kind)
+    again = await register(world, "ana", other_address, other_kind)
+    assert (again.sid, again.kind) == (hers.sid, other_kind)
+    await register(world, "ben", address, kind)
+    assert (await addresses(world, "ana"), len(await addresses(world, "ben"))) == (set(), 1)
+    await world.do(RemovePush, by=world.user("ben"), kind=other_kind, address=other_address)
+    assert await world.count("push_registrations") == 0
+
+
+async def test_what_only_looks_alike_is_another_device(world: World) -> None:
+    pairs = [("apn", "ab" * 32), ("fcm", "ab" * 32), ("fcm", "AB" * 32), ("webpush", subscription("a"))]
+    pairs += [("webpush", subscription("A")), ("webpush", subscription("a?b")), ("webpush", subscription("a/b"))]
+    for kind, address in pairs:
+        await register(world, "ana", address, kind)
+    assert await world.count("push_registrations") == len(pairs)
+    await world.do(RemovePush, by=world.user("ana"), kind="webpush", address="no subscription")
+    assert await world.count("push_registrations") == len(pairs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "address"),
+    [
+        ("apn", "AB" * 32, "ab" * 32),
+        ("webpush", json.dumps(browser()), json.dumps(browser())),
+        ("webpush", json.dumps(browser(expirationTime=None), separators=(",", ":")), json.dumps(browser())),
+    ],
+)
+async def test_a_device_that_an_earlier_release_kept_as_it_was_sent_is_found(
+    world: World, kind: str, kept: str, address: str
+) -> None:
+    for identity in ("ana", "ben"):
+        made = await register(world, identity, f"{identity}-x", "fcm")
+        async with world.database.transaction() as connection:
+            await connection.execute(
+                "UPDATE push_registrations SET kind = $1, address = $2 WHERE sid = $3", kind, kept, made.sid
+            )
+    mine = await register(world, "ben", address, kind)
+    assert (await addresses(world, "ana"), await addresses(world, "ben")) == (set(), {mine.address})
+
+
+async def test_what_an_earlier_release_kept_twice_for_one_user_becomes_one(world: World) -> None:
+    world.engine = world.engine_with(Policy(base_url=BASE_URL, push_single_owner=False))
+    for kind, address in (("fcm", "phone"), ("fcm", "other")):
+        await register(world, "ana", address, kind)
+    async with world.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE push_registrations SET kind = 'gcm', address = 'phone' WHERE address = 'other'"
+        )
+    await register(world, "ben", "phone", "gcm")
+    await register(world, "ana", "phone", "gcm")
+    assert (await addresses(world, "ana"), await addresses(world, "ben")) == ({"phone"}, {"phone"})
+    assert await world.count("push_registrations") == 2
+
+
+async def test_a_device_is_found_by_an_index(world: World) -> None:
+    """Every client registers whenever it starts."""
+    plans: list[str] = []
+    async with world.database.snapshot() as connection:
+        for kind, address in (("apn", "ab" * 32), ("fcm", "phone"), ("webpush", subscription("one"))):
+            sql, parameters = device_query(world.credentials.service_sid, "ana", kind, address)
+            plans += [row[3] for row in await connection.rows(f"EXPLAIN QUERY PLAN {sql}", *parameters)]
+    assert [step for step in plans if step.startswith("SCAN")] == []

@@ -175,6 +175,27 @@ async def test_who_had_no_device_or_came_later_is_told_so(explained: Explained) 
     }
 
 
+async def test_who_joins_between_a_message_and_its_telling_came_later(explained: Explained) -> None:
+    world = explained.world
+    room = await world.conversation("ana", "ben")
+    await explained.plan()
+    await explained.device("cleo")
+    message = await world.send(room.sid, BODY, world.user("ana"))
+    world.clock.advance(timedelta(milliseconds=5))
+    for identity in ("cleo", "dora"):
+        await world.add(room.sid, identity)
+    dora = "he joined after the message"
+    assert (await explained.whys(message.sid))["dora"] == dora
+    await explained.plan()
+    whys = await explained.whys(message.sid)
+    assert whys == {
+        "ana": "he is the author",
+        "ben": "he had no device registered then",
+        "cleo": SkipReason.JOINED_LATER,
+        "dora": dora,
+    }
+
+
 async def test_who_was_told_and_has_left_is_still_explained(explained: Explained) -> None:
     world = explained.world
     room = await world.conversation("ana", "ben", "cleo")

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tertulia.server.domain import callers
+from tertulia.server.domain.accounts import ReinstateAccount, SuspendAccount
 from tertulia.server.domain.conversations import Conversation, DeleteConversation
-from tertulia.server.domain.credentials import CreateCredential, DeleteCredential, UpdateCredential
+from tertulia.server.domain.credentials import CreateCredential, DeleteCredential, Secrets, UpdateCredential
 from tertulia.server.domain.memberships import UpdateMembership
 from tertulia.server.domain.messages import DeleteMessage
 from tertulia.server.domain.participants import RemoveParticipant
@@ -16,14 +18,16 @@ from tertulia.server.domain.push_content import PushKind
 from tertulia.server.domain.services import DeleteService
 from tertulia.server.domain.users import CreateUser, DeleteUser
 from tertulia.server.engine.notices import MESSAGE_GONE
-from tertulia.server.engine.push_queries import MESSAGE_REMOVED, NO_CREDENTIAL, SWITCHED_OFF
-from tertulia.server.jobs.push import LEFT, MUTED, UNREGISTERED
+from tertulia.server.engine.notices import SUSPENDED as IS_SUSPENDED
+from tertulia.server.engine.push_queries import MESSAGE_REMOVED, NO_CREDENTIAL, SUSPENDED, SWITCHED_OFF
+from tertulia.server.jobs.push_sending import LEFT, MUTED, UNREGISTERED
 from tertulia.server.settings import PushSettings
 
 from .telling import SECRETS, Telling
 from .world import World
 
 SMS, OTHER_SMS, OURS, OTHER_OURS = "+12025550001", "+12025550002", "+12025559990", "+12025559991"
+CERTIFICATE = Secrets(certificate="c", private_key="k")
 
 
 @pytest.fixture
@@ -79,10 +83,10 @@ async def do(telling: Telling, deed: str, room: Conversation, message: str) -> N
         "another credential": lambda: _under_another_credential(telling),
         "credential deleted": lambda: world.do(DeleteCredential, credential=telling.credentials["fcm"].sid),
         "credential of another kind": lambda: world.do(
-            UpdateCredential, credential=telling.credentials["fcm"].sid, kind="apn", secrets=SECRETS
+            UpdateCredential, credential=telling.credentials["fcm"].sid, kind="apn", secrets=CERTIFICATE
         ),
         "credential renewed": lambda: world.do(
-            UpdateCredential, credential=telling.credentials["fcm"].sid, secrets=SECRETS
+            UpdateCredential, credential=telling.credentials["fcm"].sid, secrets=Secrets(secret="renewed")
         ),
         "registered again": lambda: telling.device("ben"),
     }
@@ -175,3 +179,33 @@ async def test_a_device_that_the_account_deletes_is_not_told(telling: Telling) -
         await telling.world.do(DeletePush, registration=registration_sid)
     await telling.perform()
     assert (telling.service.told, other.sid in await telling.states()) == ([], False)
+
+
+# --- an account that is served no longer
+
+
+async def suspend(world: World) -> None:
+    await world.do(SuspendAccount, by=callers.operator(), account=world.account.account_sid)
+
+
+async def test_nothing_is_sent_for_an_account_that_was_suspended_meanwhile(telling: Telling) -> None:
+    room = await telling.quiet_room("ben")
+    await telling.world.send(room.sid)
+    await telling.plan()
+    await suspend(telling.world)
+    await telling.perform()
+    assert (telling.service.told, await telling.answers()) == ([], {"ben": SUSPENDED})
+    assert set((await telling.states()).values()) == {"withdrawn"}
+
+
+async def test_what_happened_before_an_account_was_suspended_is_told_to_nobody(telling: Telling) -> None:
+    room = await telling.quiet_room("ben")
+    await telling.world.send(room.sid)
+    await suspend(telling.world)
+    await telling.perform()
+    (notice,) = await telling.notices()
+    assert (notice.why_nobody, telling.service.told, await telling.deliveries()) == (IS_SUSPENDED, [], [])
+    await telling.world.do(ReinstateAccount, by=callers.operator(), account=telling.world.account.account_sid)
+    await telling.world.send(room.sid)
+    await telling.perform()
+    assert telling.service.told == ["ben's"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -14,14 +15,18 @@ from tertulia.server.domain.jobs import LeaseLost
 from tertulia.server.domain.notices import BATCH, SendPushes
 from tertulia.server.domain.services import ConfigureService
 from tertulia.server.jobs.presence import PresenceSweep
-from tertulia.server.jobs.push import OVERDUE, OVERDUE_S, UNANSWERED
+from tertulia.server.jobs.push_sending import OVERDUE, OVERDUE_S, TOO_LATE, UNANSWERED
+from tertulia.server.jobs.worker import Worker
+from tertulia.server.push.answers import CUT_OFF, OUT_OF_TIME
 from tertulia.server.push.service import Verdict
+from tertulia.server.settings import JobsSettings
 from tertulia.server.storage.outbox import Outbox
 from tertulia.server.storage.outbox_entries import OutboxEntries, OutboxEntry
 from tests.engine.telling import Telling
 
 GIVE_UP_S = 4 * 3600
 DAY = timedelta(days=1)
+KINDS = [SendPushes.__name__]
 
 
 async def jobs(telling: Telling) -> list[OutboxEntry]:
@@ -124,9 +129,9 @@ async def test_only_those_who_wait_are_told_again(telling: Telling) -> None:
     ("asked", "least", "most"),
     [
         ((None, None), 1.6, 2.4),
-        ((90.0, None), 90, 90),
-        ((90.0, 600.0), 600, 600),
-        ((0.0, None), 2, 2),  # whoever says so again and again is not asked without end
+        ((30.0, None), 30, 30),
+        ((400.0, 500.0), 500, 500),
+        ((0.0, None), 1.6, 2.4),
     ],
 )
 async def test_the_wait_is_the_longest_that_was_asked_for_or_ours(
@@ -140,6 +145,36 @@ async def test_the_wait_is_the_longest_that_was_asked_for_or_ours(
     assert least <= await wait_s(telling) <= most
 
 
+async def test_nobody_waits_for_as_long_as_another_service_asks(telling: Telling) -> None:
+    """Of one credential's batch are browsers of several services, one of which may ask for an hour."""
+    room = await telling.room("ana", "ben", "cleo", "dan")
+    started = telling.world.clock.now()
+    for address, after_s in (("ana's", None), ("ben's", 3600.0), ("cleo's", 1.0)):
+        telling.service.say(address, Verdict.LATER, after_s=after_s)
+    await telling.world.send(room)
+    promised_at = telling.world.clock.now()
+    await telling.perform()
+    short, long = sorted((job.due_at - promised_at) / 1_000_000 for job in await jobs(telling))
+    assert 1.6 <= short <= 2.4 and long == 3600
+    for address in ("ana's", "cleo's"):
+        telling.service.say(address, Verdict.SENT)
+    telling.world.clock.advance(timedelta(seconds=3))
+    await telling.perform()
+    assert telling.service.addresses == [["ana's", "ben's", "cleo's", "dan's"], ["ana's", "cleo's"]]
+    assert sorted((await telling.states()).values()) == ["sent", "sent", "sent", "waiting"]
+    telling.service.say("ben's", Verdict.LATER)
+    telling.world.clock.advance(timedelta(seconds=3598))
+    await telling.perform()
+    assert telling.service.addresses[2:] == [["ben's"]]
+    assert 3.2 <= await wait_s(telling) <= 4.8, "the attempts before count"
+    while await jobs(telling):
+        assert await becomes_due(telling) == 1
+    assert 0 <= telling.world.clock.now() - started - GIVE_UP_S * 1_000_000 <= 360_000_000, "and the time before, too"
+    assert sorted((await telling.states()).values()) == ["expired", "sent", "sent", "sent"]
+    assert len({batch.expires_at_s for batch in telling.service.batches}) == 1
+    assert len({batch.notice_sid for batch in telling.service.batches}) == 1
+
+
 async def test_our_own_waits_grow_to_five_minutes(telling: Telling) -> None:
     room = await telling.room("ben")
     telling.service.say("ben's", Verdict.LATER)
@@ -151,6 +186,19 @@ async def test_our_own_waits_grow_to_five_minutes(telling: Telling) -> None:
         await becomes_due(telling)
     assert 1.6 <= waits[0] <= 2.4
     assert waits[3] > waits[0] * 3
+    assert all(240 <= wait <= 360 for wait in waits[8:])
+
+
+async def test_who_asks_for_three_seconds_again_and_again_is_asked_less_and_less(telling: Telling) -> None:
+    room = await telling.room("ben")
+    telling.service.say("ben's", Verdict.LATER, after_s=3.0, answer="429")
+    await telling.world.send(room)
+    await telling.perform()
+    waits = []
+    for _ in range(10):
+        waits.append(await wait_s(telling))
+        await becomes_due(telling)
+    assert 3 <= waits[0] <= 3.001
     assert all(240 <= wait <= 360 for wait in waits[8:])
 
 
@@ -182,39 +230,73 @@ async def test_who_is_asked_to_wait_beyond_its_time_is_given_up_at_once(telling:
     assert sorted((await telling.states()).values()) == ["expired", "sent"]
 
 
-async def test_a_message_that_waited_for_the_server_is_sent_once_however_old(telling: Telling) -> None:
-    room = await telling.room("ana", "ben")
-    telling.service.say("ben's", Verdict.LATER)
+async def test_what_the_server_comes_to_too_late_is_not_sent(telling: Telling) -> None:
+    room = await telling.room("ben")
     await telling.world.send(room)
     await telling.plan()
-    telling.world.clock.advance(timedelta(seconds=GIVE_UP_S + 2 * OVERDUE_S))
+    telling.world.clock.advance(timedelta(seconds=GIVE_UP_S))
     await telling.perform()
-    assert telling.service.told == ["ana's", "ben's"]
+    assert (telling.service.batches, await telling.answers(), await jobs(telling)) == ([], {"ben": TOO_LATE}, [])
+
+
+async def test_the_time_counts_from_the_message_not_from_when_it_was_planned(telling: Telling) -> None:
+    """The server was away between the two."""
+    room = await telling.room("ana", "ben")
+    telling.service.say("ben's", Verdict.LATER)
+    happened_at = telling.world.clock.now()
+    await telling.world.send(room)
+    telling.world.clock.advance(timedelta(seconds=GIVE_UP_S - 60))
+    await telling.perform()
+    (batch,) = telling.service.batches
+    assert batch.expires_at_s == happened_at // 1_000_000 + telling.push.ttl_s
+    while await jobs(telling):
+        await becomes_due(telling)
     assert sorted((await telling.states()).values()) == ["expired", "sent"]
+    assert telling.world.clock.now() - happened_at <= (GIVE_UP_S + 360) * 1_000_000
+    await telling.world.send(room)
+    telling.world.clock.advance(timedelta(seconds=GIVE_UP_S))
+    telling.service.forget()
+    await telling.perform()
+    assert (telling.service.batches, set((await telling.states()).values())) == ([], {"expired"})
 
 
 async def test_what_was_cut_off_again_and_again_is_given_up_when_its_time_is_over(telling: Telling) -> None:
     room = await telling.room("ben")
-
-    async def break_down() -> None:
-        raise ZeroDivisionError
-
     await telling.world.send(room)
-    telling.service.meanwhile = break_down
-    await telling.perform()
-    assert await telling.states() == dict.fromkeys(await telling.states(), "waiting")
+    await telling.plan()
+    async with telling.world.database.transaction() as connection:
+        assert await Outbox(connection).lease("killed", now=telling.world.clock.now(), lease_s=60, limit=1, kinds=KINDS)
     telling.world.clock.advance(timedelta(seconds=GIVE_UP_S + OVERDUE_S))
-    telling.service.forget()
     await telling.perform()
     assert (telling.service.batches, await telling.answers(), await jobs(telling)) == ([], {"ben": OVERDUE}, [])
+
+
+async def test_an_error_of_ours_is_told_again_and_takes_no_answer_back(
+    telling: Telling, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = await telling.room("ana", "ben")
+    telling.service.prompt.add("ana's")
+
+    async def break_down() -> None:
+        raise ZeroDivisionError("do-not-log this")
+
+    await telling.world.send(room, "do-not-log this")
+    telling.service.meanwhile = break_down
+    await telling.perform()
+    assert sorted((await telling.states()).values()) == ["sent", "waiting"]
+    assert "push.unexpected" in caplog.messages
+    assert "do-not-log" not in caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    telling.world.clock.advance(timedelta(seconds=3))
+    await telling.perform()
+    assert telling.service.addresses == [["ana's", "ben's"], ["ben's"]]
 
 
 async def test_a_device_of_which_nothing_was_heard_is_told_again(telling: Telling) -> None:
     room = await telling.room("ana", "ben")
     whole = telling.service.send
 
-    async def forgetful(credential: Any, batch: Any) -> list[Any]:
-        return (await whole(credential, batch))[:1]
+    async def forgetful(credential: Any, batch: Any, course: Any = None) -> list[Any]:
+        return (await whole(credential, batch, course))[:1]
 
     telling.service.send = forgetful  # type: ignore[method-assign]
     await telling.world.send(room)
@@ -227,25 +309,6 @@ async def test_a_device_of_which_nothing_was_heard_is_told_again(telling: Tellin
 
 
 # --- once
-
-
-async def test_what_was_sent_and_not_recorded_is_sent_again_and_recorded_once(telling: Telling) -> None:
-    """As when the server is killed between the two."""
-    room = await telling.room("ana", "ben")
-    await telling.world.send(room)
-    await telling.plan()
-
-    async def killed() -> None:
-        raise KeyboardInterrupt
-
-    telling.service.meanwhile = killed
-    with pytest.raises(KeyboardInterrupt):
-        await _perform_once(telling)
-    assert sorted((await telling.states()).values()) == ["waiting", "waiting"]
-    telling.world.clock.advance(timedelta(seconds=61))  # the lease runs out
-    await telling.perform()
-    assert telling.service.told == ["ana's", "ana's", "ben's", "ben's"]
-    assert [one.attempts for one in await telling.deliveries()] == [1, 1]
 
 
 async def _perform_once(telling: Telling) -> None:
@@ -294,6 +357,132 @@ async def test_what_is_recorded_stays_whatever_a_late_answer_says(telling: Telli
     await telling.worker().run_due()
     assert await telling.answers() == {"ben": "said sent"}
     assert sorted((await telling.states()).values()) == ["sent"]
+
+
+# --- while some are waited for
+
+
+async def states_of(telling: Telling) -> dict[str, str]:
+    """By the identity."""
+    return {one.identity: one.state for one in await telling.deliveries()}
+
+
+async def begun(telling: Telling, worker: Worker) -> asyncio.Task[int]:
+    """A batch that is on its way, and waits for an answer."""
+    performing = asyncio.create_task(worker.run_due())
+    async with asyncio.timeout(30):
+        while not telling.service.batches:  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.01)
+    return performing
+
+
+async def test_a_batch_that_only_waits_gives_up_its_place_and_records_what_is_known(telling: Telling) -> None:
+    room = await telling.room("ana", "ben")
+    telling.service.prompt.add("ana's")
+    telling.service.silent.add("ben's")
+    await telling.world.send(room)
+    await telling.perform()  # it returns though no answer has come
+    assert await states_of(telling) == {"ana": "sent", "ben": "waiting"}
+    (job,) = await jobs(telling)
+    assert job.state == "waiting", "for the case that the server is killed"
+    telling.service.answers.set()
+    await telling.straggled()
+    assert await states_of(telling) == {"ana": "sent", "ben": "sent"}
+    assert await jobs(telling) == []
+    assert telling.service.told == ["ana's", "ben's"]
+
+
+async def test_what_a_batch_waited_for_that_was_killed_is_told_again_later(telling: Telling) -> None:
+    room = await telling.room("ana", "ben")
+    telling.service.prompt.add("ana's")
+    telling.service.silent.add("ben's")
+    await telling.world.send(room)
+    await telling.perform()
+    survivor = Telling(telling.world, telling.push)
+    survivor.world.clock.advance(timedelta(seconds=JobsSettings().lease_s))
+    await survivor.perform()
+    assert await states_of(telling) == {"ana": "sent", "ben": "sent"}
+    assert survivor.service.told == ["ben's"]
+    telling.service.say("ben's", Verdict.FAILED)
+    telling.service.answers.set()
+    await telling.straggled()
+    assert await states_of(telling) == {"ana": "sent", "ben": "sent"}, "a late answer changes nothing"
+
+
+async def test_the_wait_that_a_straggler_is_asked_for_counts(telling: Telling) -> None:
+    room = await telling.room("ben")
+    telling.service.silent.add("ben's")
+    telling.service.say("ben's", Verdict.LATER, after_s=600.0, answer="429")
+    await telling.world.send(room)
+    await telling.perform()
+    telling.service.answers.set()
+    await telling.straggled()
+    assert 600 <= await wait_s(telling) <= 601
+    telling.service.say("ben's", Verdict.SENT)
+    assert await becomes_due(telling) == 1
+    assert await states_of(telling) == {"ben": "sent"}
+
+
+async def test_a_server_that_stops_records_what_is_known(telling: Telling) -> None:
+    room = await telling.room("ana", "ben", "cleo")
+    telling.service.prompt.add("ana's")
+    telling.service.silent.add("ben's")
+    await telling.world.send(room)
+    await telling.plan()
+    worker = telling.worker(grace_s=0.0)
+    performing = await begun(telling, worker)
+    await worker.stop()
+    await performing
+    assert await states_of(telling) == {"ana": "sent", "ben": "waiting", "cleo": "waiting"}
+    answers = await telling.answers()
+    assert (answers["ben"], answers["cleo"]) == (CUT_OFF.answer, OUT_OF_TIME.answer), "tried, and not tried"
+    telling.service.answers.set()
+    await becomes_due(telling)
+    assert telling.service.addresses == [["ana's", "ben's", "cleo's"], ["ben's", "cleo's"]]
+
+
+async def test_a_server_that_stops_waits_for_no_straggler_and_tells_it_again_soon(telling: Telling) -> None:
+    room = await telling.room("ana", "ben")
+    telling.service.prompt.add("ana's")
+    telling.service.silent.add("ben's")
+    await telling.world.send(room)
+    await telling.perform()
+    await telling.stragglers.stop()
+    assert await telling.answers() == {"ana": "200", "ben": CUT_OFF.answer}
+    assert 1.6 <= await wait_s(telling) <= 2.4
+
+
+async def test_an_attempt_that_runs_out_of_time_records_what_is_known(telling: Telling) -> None:
+    room = await telling.room("ana", "ben")
+    telling.service.prompt.add("ana's")
+    telling.service.silent.add("ben's")
+    await telling.world.send(room)
+    await telling.plan()
+    await telling.worker(lease_s=0.2).run_due()
+    assert await telling.answers() == {"ana": "200", "ben": CUT_OFF.answer}
+    telling.service.answers.set()
+    await becomes_due(telling)
+    assert telling.service.addresses == [["ana's", "ben's"], ["ben's"]]
+
+
+async def test_without_room_for_more_stragglers_a_batch_keeps_its_place_and_records_what_is_known(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tertulia.server.jobs.stragglers.MOST_OF_ACCOUNT", 0)
+    room = await telling.room("ana", "ben")
+    telling.service.prompt.add("ana's")
+    telling.service.silent.add("ben's")
+    await telling.world.send(room)
+    await telling.plan()
+    performing = await begun(telling, telling.worker())
+    async with asyncio.timeout(30):
+        while await states_of(telling) != {"ana": "sent", "ben": "waiting"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    (job,) = await jobs(telling)
+    assert job.state == "leased"
+    telling.service.answers.set()
+    await performing
+    assert await states_of(telling) == {"ana": "sent", "ben": "sent"}
 
 
 # --- gone
@@ -390,6 +579,16 @@ async def used_at(telling: Telling, address: str) -> int:
 
 
 # --- the order of things
+
+
+async def test_what_is_tried_again_takes_no_places_from_what_is_new(telling: Telling) -> None:
+    room = await telling.room("ben")
+    telling.service.say("ben's", Verdict.LATER)
+    await telling.world.send(room)
+    await telling.perform()
+    async with telling.world.database.snapshot() as connection:
+        (receiver,) = [row[0] for row in await connection.rows("SELECT receiver FROM outbox")]
+    assert receiver == f"again/push/{telling.credentials['fcm'].sid}"
 
 
 async def test_a_slow_push_service_holds_up_no_other(telling: Telling) -> None:

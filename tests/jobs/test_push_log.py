@@ -12,14 +12,17 @@ import pytest
 
 from tertulia.server.bootstrap import Bootstrap
 from tertulia.server.clock import ManualClock
+from tertulia.server.domain.push_explained import Explanation, nothing_known
 from tertulia.server.domain.services import DeleteService
+from tertulia.server.engine.push_explaining import PushExplaining
 from tertulia.server.first_start import first_credentials, make_first_account
-from tertulia.server.jobs.push_log import BITE, PushLog
+from tertulia.server.jobs.push_log import DAY_US, PushLog
 from tertulia.server.push.service import Verdict
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import PushSettings
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.notices import Notices
+from tertulia.server.storage.paging import Page
 from tertulia.server.storage.sqlite import SqliteDatabase
 from tertulia.wire.sids import SidSource
 from tests.engine.telling import Telling
@@ -30,6 +33,12 @@ DAYS = 7
 
 def log_of(telling: Telling) -> PushLog:
     return PushLog(telling.world.database, telling.world.clock, DAYS)
+
+
+async def explained(telling: Telling, message_sid: str) -> list[Explanation]:
+    """What is said of it now."""
+    asking = PushExplaining(telling.world.database, telling.world.clock, DAYS)
+    return await asking.why(None, message_sid, Page(100))
 
 
 async def kept(telling: Telling) -> tuple[int, int]:
@@ -55,15 +64,44 @@ async def test_what_is_older_than_the_operator_wants_is_forgotten(telling: Telli
 async def test_it_is_forgotten_in_small_bites_and_leaves_no_half_notice(telling: Telling) -> None:
     """Though many are of the same moment."""
     room = await telling.room("ana", "ben", "cleo")
-    for _ in range(2 * BITE + 5):
-        await telling.world.send(room)
+    messages = [await telling.world.send(room) for _ in range(4)]
+    await telling.perform()
+    telling.world.clock.advance(timedelta(days=DAYS, microseconds=1))
+    left = []
+    for _ in range(9):
+        async with telling.world.database.transaction() as connection:
+            before = telling.world.clock.now() - DAYS * DAY_US
+            assert await Notices(connection).trim(before, 2) <= 2 * 2
+        left.append(await kept(telling))
+    assert left == [(4, 10), (3, 8), (2, 6), (2, 4), (1, 2), *[(0, 0)] * 4]
+    assert [len(await explained(telling, message.sid)) for message in messages] == [3] * 4
+
+
+async def test_what_is_forgotten_in_part_is_not_told(telling: Telling) -> None:
+    room = await telling.room("ana", "ben", "cleo")
+    message = await telling.world.send(room)
+    await telling.perform()
+    telling.world.clock.advance(timedelta(days=DAYS))
+    assert {one.why_not for one in await explained(telling, message.sid)} == {None}
+    telling.world.clock.advance(timedelta(microseconds=1))
+    async with telling.world.database.transaction() as connection:
+        assert await Notices(connection).trim(telling.world.clock.now() - DAYS * DAY_US, 1) == 1
+    assert {one.why_not for one in await explained(telling, message.sid)} == {nothing_known(DAYS)}
+    assert await log_of(telling).trim() == 2 + 1
+
+
+async def test_a_notice_to_very_many_is_forgotten_bite_by_bite(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tertulia.server.jobs.push_log.BITE", 3)
+    await telling.world.send(await telling.room(*(f"user-{number}" for number in range(10))))
     await telling.perform()
     telling.world.clock.advance(timedelta(days=DAYS, seconds=1))
     async with telling.world.database.transaction() as connection:
-        gone = await Notices(connection).trim(telling.world.clock.now(), BITE)
-    assert gone == BITE * (1 + 3)
-    assert await kept(telling) == (BITE + 5, 3 * (BITE + 5))
-    assert await log_of(telling).trim() == (BITE + 5) * (1 + 3)
+        assert await Notices(connection).trim(telling.world.clock.now(), 3) == 3
+    assert await kept(telling) == (1, 7)
+    assert await log_of(telling).trim() == 7 + 1
+    assert await kept(telling) == (0, 0)
 
 
 async def test_a_push_that_waits_when_its_notice_is_forgotten_is_not_sent(telling: Telling) -> None:

@@ -144,7 +144,7 @@ class FcmPeer:
         application = web.Application()
         application.router.add_post("/token", self._give_token)
         application.router.add_post("/v1/projects/{project}/messages:send", self._take)
-        self.runner = web.AppRunner(application, shutdown_timeout=1.0)
+        self.runner = web.AppRunner(application, shutdown_timeout=1.0, max_field_size=64 << 10)
 
     async def __aenter__(self) -> Self:
         await self.runner.setup()

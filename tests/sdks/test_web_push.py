@@ -213,6 +213,47 @@ async def test_a_page_registers_shows_what_is_pushed_and_opens_it(
         assert browser.complaints == []
 
 
+async def test_a_click_opens_the_conversation_when_the_page_was_closed(
+    browser: Browser, site: str, known: Credentials
+) -> None:
+    given = Prepared(known)
+    page = visit(browser, f"{site}/#url={known.base_url}&token={given.token}&key={given.key}", "")
+    page.eventually("document.getElementById('state').textContent === 'connected'")
+    worker = Worker(browser, page, site)
+    page.load("Page.navigate", url="about:blank")
+
+    # Without a hand that clicks, the browser opens nothing: so it only says what it was asked to open.
+    worker.inside.evaluate("clients.openWindow = async (url) => String(new URL(url, location))")
+    opened = worker.inside.evaluate(f"open({given.conversation!r})")
+    assert given.token not in opened
+    page.load("Page.navigate", url=opened)
+    page.eventually("document.getElementById('open').textContent === 'The tavern'")
+
+    page.load("Page.navigate", url="about:blank")
+    of_a_test = worker.inside.evaluate("open(undefined)")
+    page.load("Page.navigate", url=of_a_test)
+    page.eventually("document.getElementById('state').textContent === 'connected'")
+    page.evaluate("document.getElementById('stop').click()")
+    page.load("Page.reload")
+    page.eventually("document.getElementById('state').textContent.startsWith('failed: open it with #url=')")
+    assert len(browser.complaints) == 1, "of the last page, which knows nobody any more"
+    browser.complaints.clear()
+
+
+async def test_a_page_says_when_notifications_are_not_allowed(browser: Browser, site: str, known: Credentials) -> None:
+    given = Prepared(known)
+    page = visit(browser, f"{site}/#url={known.base_url}&token={given.token}&key={given.key}", "")
+    state = "document.getElementById('state').textContent"
+    page.eventually(f"{state} === 'connected'")
+    context = page.ask("Target.getTargetInfo")["targetInfo"]["browserContextId"]
+    permission = {"name": "notifications"}
+    browser.ask("Browser.setPermission", permission=permission, setting="denied", origin=site, browserContextId=context)
+    page.evaluate("document.getElementById('start').click()")
+    page.eventually(f"{state}.startsWith('failed: notifications are not allowed: allow them in')")
+    assert given.devices() == []
+    assert browser.complaints == []
+
+
 async def test_the_official_sdk_knows_no_web_push(browser: Browser, site: str, known: Credentials) -> None:
     page = visit(browser, f"{site}/", "")
     asked = (

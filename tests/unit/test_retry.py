@@ -49,6 +49,14 @@ def test_a_receiver_that_says_when_is_believed() -> None:
     assert PATIENT.wait_s(10, 0, 0.9, asked_s=5) is None
 
 
+def test_a_receiver_that_asks_for_less_than_our_wait_may_be_asked_less_and_less() -> None:
+    policy = RetryPolicy(attempts=10, first_wait_s=2, factor=3, last_wait_s=100, jitter=0.2, heeds_only_more=True)
+    assert [policy.wait_s(number, 0, 0.5, asked_s=10) for number in range(1, 7)] == [10, 10, 18, 54, 100, 100]
+    assert [policy.wait_s(6, 0, 0.5, asked_s=asked) for asked in (-5, 0, 500)] == [100, 100, 500]
+    assert policy.wait_s(6, 0, 0, asked_s=90) == 90, "asked for, it is never too early"
+    assert policy.wait_s(10, 0, 0.5, asked_s=5) is None
+
+
 def test_jitter_spreads_waits_evenly_about_the_mean() -> None:
     policy = RetryPolicy(attempts=5, first_wait_s=10, jitter=0.2)
     assert policy.wait_s(1, 0, 0) == 8

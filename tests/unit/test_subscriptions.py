@@ -31,6 +31,22 @@ def test_a_subscription_is_read() -> None:
     assert "JzLQ" not in repr(read) and POINT not in repr(read)
 
 
+@pytest.mark.parametrize("endpoint", [ENDPOINT, "HTTPS://PUSH.example.net:443" + ENDPOINT[24:]])
+def test_a_browser_has_one_spelling_and_that_is_read_as_the_same(endpoint: str) -> None:
+    read = read_subscription(sent(endpoint, p256dh=POINT + "=", expirationTime=7))
+    assert read.place == ENDPOINT
+    assert json.loads(read.text) == {"endpoint": ENDPOINT, "keys": {"p256dh": POINT, "auth": AUTH}}
+    assert read.text.startswith(f'{{"endpoint":"{ENDPOINT}"')
+    again = read_subscription(read.text)
+    assert (again.text, again.p256dh, again.auth) == (read.text, read.p256dh, read.auth)
+
+
+@pytest.mark.parametrize("rest", ["/a?", "/a?b=%2F", "/A", "/a//b", "/"])
+def test_what_follows_the_host_is_left_as_it_is(rest: str) -> None:
+    assert read_subscription(sent(f"https://Push.example.net{rest}")).place == f"https://push.example.net{rest}"
+    assert read_subscription(sent("https://push.example.net?a")).place == "https://push.example.net/?a"
+
+
 @pytest.mark.parametrize(
     ("endpoint", "origin"),
     [

@@ -17,12 +17,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tertulia.cli.call import resolve_settings
+from tertulia.cli.extras import remedy
 from tertulia.cli.installation import url_of
+from tertulia.cli.plain import plain
 from tertulia.cli.urls import local_url
 from tertulia.server import app
 from tertulia.server.clock import SystemClock
 from tertulia.server.push.service import OpenCredential
-from tertulia.server.push.usable import why_unusable
+from tertulia.server.push.usable import doubts, why_unusable
 from tertulia.server.settings import Settings
 from tertulia.server.sources import Resolved
 
@@ -84,7 +86,7 @@ def examine(resolved: Resolved, url: str | None = None) -> Iterator[Finding]:
 def _parts() -> Iterator[Finding]:
     for name, loss in (("uvloop", "the server uses more CPU"), ("websockets", "large messages cost more CPU")):
         if importlib.util.find_spec(name) is None:
-            yield Finding(Verdict.NOTE, name, f"not installed: {loss}; pip install 'tertulia[server]' brings it")
+            yield Finding(Verdict.NOTE, name, f"not installed: {loss}; {remedy('server')} brings it")
 
 
 def _open_files() -> Finding:
@@ -137,15 +139,18 @@ def _database(resolved: Resolved) -> Iterator[Finding]:
 
 
 def _push(credentials: Sequence[OpenCredential]) -> Iterator[Finding]:
-    """A note for each credential that cannot send: who made it may not even want it to."""
-    usable = 0
+    """A note for each credential that cannot send, or not for long: who made it may not even want it to."""
+    usable, now = 0, SystemClock().now()
     for credential in credentials:
-        why = why_unusable(credential, SystemClock().now())
-        if why is None:
-            usable += 1
-        else:
-            place = f"{credential.sid} ({credential.kind}) of {credential.account_sid}"
+        name = f', "{plain(credential.friendly_name)}"' if credential.friendly_name else ""
+        place = f"{credential.sid} ({credential.kind}{name}) of {credential.account_sid}"
+        why = why_unusable(credential, now)
+        if why is not None:
             yield Finding(Verdict.NOTE, "push", f"{place} cannot send: {why}")
+            continue
+        usable += 1
+        for doubt in doubts(credential, now):
+            yield Finding(Verdict.NOTE, "push", f"{place}: {doubt}")
     if usable:
         yield Finding(Verdict.OK, "push", f"{usable} credential{'s' if usable > 1 else ''} that can send")
 

@@ -14,6 +14,7 @@ from tertulia.cli.urls import base_url
 from tertulia.server import app
 from tertulia.server.domain.errors import TertuliaError
 from tertulia.server.sources import Resolved
+from tertulia.server.storage.credentials import Credentials
 
 R = TypeVar("R")
 
@@ -24,7 +25,10 @@ def require_data_folder(resolved: Resolved) -> Path:
     if data.exists() and not data.is_dir():
         raise CommandFailed(f"{data} is a file, not a data folder")
     if not data.is_dir():
-        raise CommandFailed(f"no data folder at {data}; `tertulia serve --data {data}` makes one")
+        raise CommandFailed(
+            f"no data folder at {data}; name the one of the server with --data DIR, or make one: `tertulia serve --data"
+            f" {data}`"
+        )
     return data
 
 
@@ -44,15 +48,18 @@ def credentials_of(
     account_sid: str | None = None,
     key_sid: str | None = None,
     service_sid: str | None = None,
+    push_credential_sid: str | None = None,
 ) -> app.Credentials:
     """The credentials that are named, for the account's default service or the given one.
 
     Without any name they are those of the first account. Raises CommandFailed when they cannot be read, or when the
-    account has no such service.
+    account has no such service or push credential.
     """
 
     async def read(installation: app.Installation) -> app.Credentials:
         credentials = await installation.credentials(account_sid, key_sid)
+        if push_credential_sid is not None:
+            await _require_push_credential(installation, credentials.account_sid, push_credential_sid)
         if service_sid is None:
             return credentials
         if not await installation.has_service(credentials.account_sid, service_sid):
@@ -60,6 +67,19 @@ def credentials_of(
         return msgspec.structs.replace(credentials, service_sid=service_sid)
 
     return at_installation(resolved, read)
+
+
+async def _require_push_credential(installation: app.Installation, account_sid: str, sid: str) -> None:
+    """A device is registered under the one in its token, and under none when there is no such."""
+    async with installation.database.snapshot() as connection:
+        mine = [each for each in await Credentials(connection).all() if each.account_sid == account_sid]
+    if any(each.sid == sid for each in mine):
+        return
+    have = f"it has {', '.join(f'{each.sid} ({each.kind})' for each in mine)}" if mine else "it has none yet"
+    raise CommandFailed(
+        f"--push-credential {sid}: account {account_sid} has no such push credential; {have}"
+        " (POST /v1/Credentials makes one)"
+    )
 
 
 def at_installation(resolved: Resolved, work: Callable[[app.Installation], Awaitable[R]], *, writes: bool = False) -> R:

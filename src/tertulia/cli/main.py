@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tertulia import __version__
-from tertulia.cli import variables
+from tertulia.cli.argument_kinds import count, message_or_participant, seconds
+from tertulia.cli.client_arguments import EXIT_CODES, add_clients
+from tertulia.cli.extras import remedy
 from tertulia.cli.failure import CommandFailed
 from tertulia.cli.plain import plain_lines
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_REMEDIES = {
-    **dict.fromkeys(("rich", "textual"), "tertulia[chat]"),
-    **dict.fromkeys(("httpx", "msgspec", "websockets"), "tertulia"),
+_EXTRAS: dict[str, str | None] = {
+    **dict.fromkeys(("rich", "textual"), "chat"),
+    **dict.fromkeys(("httpx", "msgspec", "websockets"), None),
 }
-"""What to install for a package that is missing; all others are a server's."""
+"""Which extra brings a package that is missing; None when even the client needs it. All others are a server's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
+        if sys.stdout is None:
+            raise CommandFailed("the standard output is closed: nothing could be printed")
         code = int(importlib.import_module(f"tertulia.cli.{options.command}").run(options))
         sys.stdout.flush()  # here, or a reader that has left is noticed when nobody can catch it any more
         return code
@@ -43,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "tertulia"):
             raise
-        remedy = f"pip install '{_REMEDIES.get(package, 'tertulia[server]')}'"
-        print(f"tertulia: {options.command} needs {package}, which is not installed: {remedy}", file=sys.stderr)
+        call = remedy(_EXTRAS.get(package, "server"))
+        print(f"tertulia: {options.command} needs {package}, which is not installed: {call}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of our output has left; Python would complain once more when it flushes at exit.
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tertulia",
         description="A self-hosted conversations server for the official Twilio Conversations libraries, and clients.",
+        epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"tertulia {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -77,10 +82,12 @@ def _parser() -> argparse.ArgumentParser:
 
     token = commands.add_parser("token", parents=[common], help="print an access token")
     token.add_argument("identity", metavar="IDENTITY", help="who will connect with it")
-    token.add_argument("--ttl", type=_seconds, default=3600, metavar="SECONDS", help="its life (default: 3600)")
+    token.add_argument("--ttl", type=seconds, default=3600, metavar="SECONDS", help="its life (default: 3600)")
     _choose_credentials(token)
     token.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
-    token.add_argument("--push-credential", metavar="CR...", help="under which its holder's devices are registered")
+    token.add_argument(
+        "--push-credential", metavar="CR...", help="push credential under which its holder's devices ring"
+    )
     token.add_argument("--encrypted", action="store_true", help="hide its content from who holds it (JWE)")
 
     doctor = commands.add_parser("doctor", parents=[common], help="look for trouble and say what to do")
@@ -96,37 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_media(commands, common)
     _add_push(commands, common)
     commands.add_parser("settings", parents=[common], help="print the settings in force and their sources")
-    _add_clients(commands)
+    add_clients(commands)
     return parser
-
-
-def _add_clients(commands: Commands) -> None:
-    login = argparse.ArgumentParser(add_help=False)
-    group = login.add_argument_group("who connects, and where to")
-    group.add_argument("--url", help=f"base URL of the server (default: ${variables.URL})")
-    group.add_argument(
-        "--token", help=f"access token; others on this machine see it here (default: ${variables.TOKEN})"
-    )
-    group.add_argument("--token-command", metavar="CMD", help="shell command that prints a token, run for each new one")
-    group.add_argument("--data", metavar="DIR", help="with --as: data folder of a server, whose key signs the tokens")
-    group.add_argument("--as", metavar="IDENTITY", dest="identity", help="who to be")
-
-    chat = commands.add_parser("chat", parents=[login], help="chat in the terminal")
-    chat.add_argument("conversation", metavar="CONVERSATION", nargs="?", help="SID or unique name of the one to open")
-    chat.add_argument("--store", metavar="FILE", type=Path, help="keeps what is known, and what waits to be sent")
-
-    listen = commands.add_parser("listen", parents=[login], help="print what happens, one line of JSON each")
-    listen.add_argument("--conversation", metavar="NAME", action="append", help="only this one (SID or unique name)")
-    listen.add_argument("--types", metavar="TYPE,...", type=_names, help="only events of these types")
-    listen.add_argument("--history", metavar="N", type=_count, help="begin with the newest N messages of each")
-    listen.add_argument("--count", metavar="N", type=_count, help="end after N events")
-
-    send = commands.add_parser("send", parents=[login], help="send messages, and print them as JSON")
-    send.add_argument("conversation", metavar="CONVERSATION", help="SID or unique name")
-    send.add_argument("text", metavar="TEXT", nargs="?", help="what to say")
-    send.add_argument("--stdin", action="store_true", help="send each line of the standard input")
-    send.add_argument("--attributes", metavar="JSON", help="attributes of the message")
-    send.add_argument("--file", metavar="PATH", action="append", type=Path, default=[], help="attach this; repeatable")
 
 
 def _choose_credentials(parser: argparse.ArgumentParser) -> None:
@@ -165,16 +143,16 @@ def _add_outbox(commands: Commands, common: argparse.ArgumentParser) -> None:
     deeds = outbox.add_subparsers(dest="what", metavar="WHAT", required=True)
     listing = deeds.add_parser("list", parents=[common, _printing_json()], help="print jobs, newest first")
     listing.add_argument("--state", choices=("waiting", "leased", "done", "dead"), help="only those in this state")
-    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="no more than N (default: 50)")
+    listing.add_argument("--limit", type=count, default=50, metavar="N", help="no more than N (default: 50)")
     retry = deeds.add_parser("retry", parents=[common], help="try dead jobs again, and waiting ones now")
     retry.add_argument("--all-dead", action="store_true", help="all that were given up")
     for parser in (listing, retry):
         parser.add_argument("--kind", metavar="KIND", help="only those of this kind, such as CallWebhook")
     purge = deeds.add_parser("purge", parents=[common], help="remove jobs: what they owe is not owed any more")
     purge.add_argument("--dead", action="store_true", help="all that were given up")
-    purge.add_argument("--older-than-days", type=_count, metavar="N", help="only those given up that long ago")
+    purge.add_argument("--older-than-days", type=count, metavar="N", help="only those given up that long ago")
     for parser in (retry, purge):
-        parser.add_argument("ids", metavar="ID", nargs="*", type=_count, help="number of a job, as the list shows it")
+        parser.add_argument("ids", metavar="ID", nargs="*", type=count, help="number of a job, as the list shows it")
 
 
 def _add_retention(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -202,38 +180,47 @@ def _add_media(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _add_push(commands: Commands, common: argparse.ArgumentParser) -> None:
     push = commands.add_parser("push", help="find out about push notifications, try them, make keys for browsers")
     deeds = push.add_subparsers(dest="what", metavar="WHAT", required=True)
-    vapid = deeds.add_parser("vapid", parents=[_printing_json()], help="print a new key pair and how to put it in")
+    vapid = deeds.add_parser(
+        "vapid",
+        parents=[_printing_json()],
+        help="print a new key pair and how to put it in",
+        description="Print a new key pair for browsers, and the call that makes a credential of it. Keeps nothing.",
+        epilog=EXIT_CODES,
+    )
     vapid.add_argument(
         "--subject", metavar="URI", help="whom push services may write to (mailto: or https:; Apple wants a real one)"
     )
-    why = deeds.add_parser("why", parents=[common, _printing_json()], help="print whose devices rang, and why not")
-    why.add_argument("sid", metavar="SID", help="of a message (IM...), or of a participant (MB...) who was added")
-    test = deeds.add_parser("test", parents=[common, _printing_json()], help="send a test to the devices of a user")
+    why = deeds.add_parser(
+        "why",
+        parents=[common, _printing_json()],
+        help="print whose devices rang, and why not",
+        description="Print whose devices rang because of a message, or of somebody's being added, and why the others"
+        " did not. Looks into the data folder, on the machine of the server, running or not.",
+        epilog=EXIT_CODES,
+    )
+    why.add_argument(
+        "sid",
+        type=message_or_participant,
+        metavar="SID",
+        help="of a message (IM...), or of a participant (MB...) who was added",
+    )
+    test = deeds.add_parser(
+        "test",
+        parents=[common, _printing_json()],
+        help="send a test to the devices of a user",
+        description="Send a test to the devices of a user, and print what the push service said of each. Needs the data"
+        " folder of a running server.",
+        epilog=f"{EXIT_CODES} Here 0 means that a push service took it for one device at least.",
+    )
     test.add_argument("identity", metavar="IDENTITY", help="whose devices")
     test.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
-    test.add_argument("--wait", type=_seconds, default=30, metavar="SECONDS", help="how long at most (default: 30)")
+    test.add_argument("--wait", type=seconds, default=30, metavar="SECONDS", help="how long at most (default: 30)")
 
 
 def _printing_json() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 1 << 63:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

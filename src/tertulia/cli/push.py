@@ -36,4 +36,5 @@ def _vapid(options: argparse.Namespace) -> int:
         given = (f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in fields.items() if value)
         print("\n# To make a credential of it (the variables are those of `tertulia env`):")
         print(f'curl -u "$ACCOUNT_SID:$AUTH_TOKEN" "$BASE_URL/v1/Credentials" {" ".join(given)}')
+        print("# The sid in its answer (CR...) goes into tokens: tertulia token IDENTITY --push-credential CR...")
     return 0

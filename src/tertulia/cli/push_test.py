@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from tertulia.cli.call import resolve_settings
 from tertulia.cli.failure import CommandFailed
 from tertulia.cli.installation import at_installation, require_data_folder
@@ -16,6 +18,7 @@ from tertulia.cli.tables import print_all
 from tertulia.server import app
 from tertulia.server.domain.errors import NotFound
 from tertulia.server.domain.notices import Delivery, DeliveryState, SkipReason, TestPush
+from tertulia.server.rest.push_explained import DeviceView
 from tertulia.server.storage.notices import Notices
 from tertulia.server.storage.services import Services
 
@@ -23,15 +26,26 @@ LOOK_S = 0.1
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send a test, wait until it has ended, print each device; 0 only when a push service took it for one of them."""
+    """Send a test, wait until it has ended, print each device; 0 only when a push service took it for one of them.
+
+    With ``--json`` devices are as ``push why`` and ``GET /push/...`` show them.
+    """
     resolved = resolve_settings(options)
     folder = require_data_folder(resolved)
     if not app.is_served(folder):
-        raise CommandFailed(f"no server is running on {folder} that would send it; `tertulia serve` starts one")
+        raise CommandFailed(
+            f"no server is running on {folder} that would send it; `tertulia serve --data {folder}` starts one"
+        )
     devices = at_installation(resolved, lambda installation: _tell(installation, options), writes=True)
     if not devices:
-        raise CommandFailed(f"{options.identity} has no device registered: his client has to register one first")
-    print_all([device_facts(device) for device in devices], as_json=options.json)
+        raise CommandFailed(
+            f"{options.identity} has no device registered: a client of his has to register one first, with a token that"
+            f" names the push credential (`tertulia token {options.identity} --push-credential CR...` prints one)"
+        )
+    if options.json:
+        print(msgspec.json.encode([DeviceView.of(device) for device in devices]).decode())
+    else:
+        print_all([device_facts(device) for device in devices], as_json=False)
     remark = _remark(devices, options.wait, folder)
     if remark is not None:
         print(f"tertulia: {remark}", file=sys.stderr)
@@ -43,7 +57,10 @@ async def _tell(installation: app.Installation, options: argparse.Namespace) -> 
     try:
         notice = await installation.execute(TestPush(service=service_sid, user=options.identity), account_sid)
     except NotFound as refusal:
-        raise CommandFailed(f"there is no user {options.identity} in service {service_sid}") from refusal
+        raise CommandFailed(
+            f"there is no user {options.identity} in service {service_sid}: one comes to be who connects, or takes part"
+            " in a conversation"
+        ) from refusal
     ends_at = asyncio.get_running_loop().time() + options.wait
     while True:
         async with installation.database.snapshot() as connection:
@@ -63,7 +80,7 @@ async def _service(installation: app.Installation, sid: str | None) -> tuple[str
     async with installation.database.snapshot() as connection:
         service = await Services(connection).get(sid)
     if service is None:
-        raise CommandFailed(f"there is no service {sid}")
+        raise CommandFailed(f"there is no service {sid}: --service takes the SID (IS...) of a chat service")
     return service.account_sid, service.sid
 
 
@@ -81,4 +98,9 @@ def _remark(devices: Sequence[Delivery], waited_s: int, folder: Path) -> str | N
             "nothing was sent: make a credential of that type, name it in the token (push_credential_sid), "
             "and have the client register again"
         )
-    return "nothing was sent"
+    if all(device.state == DeliveryState.GONE for device in devices):
+        return (
+            "nothing was sent: the push service knows no such device any more, so its registration is removed;"
+            " the client has to register again"
+        )
+    return "nothing was sent: the answer of each device says why"

@@ -13,12 +13,12 @@ from tertulia.cli.failure import CommandFailed
 from tertulia.cli.installation import at_installation
 from tertulia.cli.tables import Fact, print_all, time_of
 from tertulia.server import app
+from tertulia.server.domain.errors import NotFound
 from tertulia.server.domain.notices import Delivery
 from tertulia.server.domain.push_explained import Explanation, reason_of
 from tertulia.server.engine.push_explaining import PushExplaining, key_of
 from tertulia.server.rest.push_explained import ExplanationView
 from tertulia.server.storage.paging import Page
-from tertulia.wire.sids import MESSAGE, PARTICIPANT, is_sid
 
 AT_ONCE = 200
 """So many are read at a time."""
@@ -26,14 +26,18 @@ AT_ONCE = 200
 
 def run(options: argparse.Namespace) -> int:
     """Print who was told, then who was not; with ``--json`` what ``GET /push/...`` answers, all in one array."""
-    if not is_sid(options.sid, MESSAGE) and not is_sid(options.sid, PARTICIPANT):
-        raise CommandFailed(f"{options.sid}: expected the SID of a message (IM...) or of a participant (MB...)")
     resolved = resolve_settings(options)
 
     async def read(installation: app.Installation) -> list[Explanation]:
         installation.first_account()
         asking = PushExplaining(installation.database, installation.clock, resolved.settings.push.log_days)
-        explained = await asking.why(None, options.sid, Page(AT_ONCE))
+        try:
+            explained = await asking.why(None, options.sid, Page(AT_ONCE))
+        except NotFound as refusal:
+            raise CommandFailed(
+                f"{options.sid}: {refusal.message}; it was removed, or belongs to another data folder than"
+                f" {resolved.settings.server.data} (--data)"
+            ) from refusal
         page = explained
         while len(page) == AT_ONCE:
             page = await asking.why(None, options.sid, Page(AT_ONCE, key_of(page[-1])))

@@ -22,7 +22,11 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed(f"identity {options.identity!r}: {refused.message}") from None
     resolved = resolve_settings(options)
     credentials = credentials_of(
-        resolved, account_sid=options.account, key_sid=options.key, service_sid=options.service
+        resolved,
+        account_sid=options.account,
+        key_sid=options.key,
+        service_sid=options.service,
+        push_credential_sid=options.push_credential,
     )
     token = tokens.mint(
         account_sid=credentials.account_sid,

@@ -162,6 +162,7 @@ class Installation:
                 sandbox=credential.sandbox,
                 secrets=opened(self.sealer, credential),
                 updated_at=credential.updated_at,
+                friendly_name=credential.friendly_name,
             )
             for credential in found
         ]

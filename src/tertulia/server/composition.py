@@ -47,6 +47,7 @@ from tertulia.server.jobs.presence import PresenceSweep
 from tertulia.server.jobs.push import push_performers
 from tertulia.server.jobs.push_log import PushLog
 from tertulia.server.jobs.retention import RetentionTrimmer
+from tertulia.server.jobs.stragglers import Stragglers
 from tertulia.server.jobs.unused_devices import UnusedDevices
 from tertulia.server.jobs.webhooks import ReplayPerformer, WebhookPerformer
 from tertulia.server.jobs.worker import Worker
@@ -124,6 +125,7 @@ class Server:
         self._loops: list[asyncio.Task[None]] = []
         identities = Identities(database, sealer, clock, settings.tokens.recheck_s)
         self.outgoing = Outgoing(settings)
+        self._stragglers = Stragglers()
         self.push_services = PushServices(self.outgoing, clock, settings.push)
         calls = WebhookCalls(self.outgoing, identities)
         self.engine = self._make_engine(new_sid, base_url, calls)
@@ -247,6 +249,8 @@ class Server:
                 self.push_services,
                 self._clock,
                 settings.push,
+                self._stragglers,
+                settings.jobs.lease_s,
             ),
         }
         if self._blobs is not None:
@@ -356,6 +360,7 @@ class Server:
 
     async def stop(self) -> None:
         await self.worker.stop()
+        await self._stragglers.stop()
         for task in self._loops:
             task.cancel()
         for task in self._loops:

@@ -96,6 +96,31 @@ async def test_what_is_no_device_is_refused(ana: Sdk, wrong: dict[str, object]) 
     assert (await ana.post(REGISTRATIONS, wrong)).failure == (400, 20001)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"channel_type": "fcm", "data": {"registration_id": "a\ud800b"}}',
+        rb'{"channel_type": "fcm", "data": {"registration_id": "a\u0000b"}}',
+        b'{"channel_type": "fcm", "data": {"registration_id": "a"}, "x": ' + b"[" * 9_000 + b"]" * 9_000 + b"}",
+        b'{"channel_type": "fcm", "data": {"registration_id": "a", "x": ' + b'{"y":' * 9_000 + b"1" + b"}" * 9_002,
+    ],
+)
+async def test_what_is_well_formed_is_taken(ana: Sdk, body: bytes) -> None:
+    """A client that is refused asks again without end, and lets nothing else through meanwhile."""
+    made = await ana.send("POST", REGISTRATIONS, body, params={"productId": "ip_messaging"})
+    assert made.status == 201
+    again = await ana.send("POST", REGISTRATIONS, body, params={"productId": "ip_messaging"})
+    assert (again.status, again["id"]) == (201, made["id"])
+
+
+@pytest.mark.parametrize("body", [b'{"channel_type": "\xff"}', b"[" * 50_000, b"{", b"\xff"])
+async def test_what_is_none_is_refused_without_a_word_of_the_decoders(ana: Sdk, body: bytes) -> None:
+    for method in ("POST", "DELETE"):
+        refused = await ana.send(method, REGISTRATIONS, body)
+        assert refused.failure == (400, 20001)
+        assert not any(word in refused.raw for word in (b"codec", b"recursion", b"deserializ", b"malformed"))
+
+
 async def test_templates_end_with_an_explicit_null(ana: Sdk) -> None:
     answer = await ana.get("/Client/v2/ContentTemplates", PageSize=100)
     assert answer.json == {"templates": [], "meta": {"previous_token": None, "next_token": None}}

@@ -60,6 +60,7 @@ async def test_each_type_is_made_with_its_own_fields(account: AccountHolder, for
         ({"Type": "apn", "PrivateKey": "k"}, "Certificate"),
         ({"Type": "apn", "Certificate": "c"}, "PrivateKey"),
         ({"Type": "apn", "PrivateKey": "k", "KeyId": "x", "TeamId": "y"}, "Topic"),
+        ({"Type": "apn", "PrivateKey": "k", "KeyId": "x", "TeamId": " \n", "Topic": "t"}, "TeamId"),
         ({"Type": "webpush", "PublicKey": "p"}, "PrivateKey"),
     ],
 )
@@ -82,6 +83,47 @@ async def test_values_are_checked(account: AccountHolder, change: dict[str, str]
     (await account.post("/Credentials", {**FCM, **change})).refused_with(400, code)
     path = f"/Credentials/{(await account.made('/Credentials', FCM))['sid']}"
     (await account.post(path, change)).refused_with(400, code)
+
+
+@pytest.mark.parametrize("name", ["KeyId", "TeamId", "Topic"])
+@pytest.mark.parametrize("value", ["two words", "two\nlines", "org.example.caf\u00e9", "nul\x7f"])
+async def test_what_no_header_may_hold_is_refused(account: AccountHolder, name: str, value: str) -> None:
+    refused = (await account.post("/Credentials", {**TOKEN_APN, name: value})).refused_with(400, 20001)
+    assert name in refused and value not in refused
+    path = f"/Credentials/{(await account.made('/Credentials', TOKEN_APN))['sid']}"
+    (await account.post(path, {name: value})).refused_with(400, 20001)
+    assert (await account.post(path, {name: f" {TOKEN_APN[name]}\n"})).body == (await account.get(path)).body
+
+
+@pytest.mark.parametrize("beside", ["KeyId", "TeamId"])
+async def test_both_of_apples_ways_at_once_are_refused(account: AccountHolder, beside: str) -> None:
+    both = {**APN, beside: "ABC"}
+    assert beside in (await account.post("/Credentials", both)).refused_with(400, 20001)
+    path = f"/Credentials/{(await account.made('/Credentials', TOKEN_APN))['sid']}"
+    assert beside in (await account.post(path, both)).refused_with(400, 20001)
+
+
+@pytest.mark.parametrize(
+    ("made", "sent", "named"),
+    [
+        (FCM, {"KeyId": "ABC"}, "KeyId"),
+        (FCM, {"Topic": "org.example"}, "Topic"),
+        (FCM, {"Certificate": "c"}, "Certificate"),
+        (FCM, {"Secret": "good", "ApiKey": "of the other type"}, "ApiKey"),
+        (FCM, {**APN, "ApiKey": "of neither type"}, "ApiKey"),
+        (GCM, {"Secret": "s"}, "Secret"),
+        (APN, {"PublicKey": "p"}, "PublicKey"),
+        (WEB, {"Topic": "org.example"}, "Topic"),
+    ],
+)
+async def test_an_update_with_a_parameter_of_another_type_is_refused(
+    account: AccountHolder, made: dict[str, str], sent: dict[str, str], named: str
+) -> None:
+    path = f"/Credentials/{(await account.made('/Credentials', made))['sid']}"
+    before = (await account.get(path)).body
+    assert (await account.post(path, sent)).refused_with(400, 20001).startswith(f"{named} is no parameter")
+    assert (await account.get(path)).body == before
+    assert (await account.post(path, {named: ""})).body == before, "nothing to remove is nothing wrong"
 
 
 @pytest.mark.parametrize(("sent", "shown"), [("true", "True"), ("TRUE", "True"), ("false", "False")])

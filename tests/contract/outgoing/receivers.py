@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -135,6 +136,17 @@ async def failure_of(outgoing: Outgoing | Multiplexed, call: Call) -> CallFailed
     text = f"{failed.value} {failed.value!r} {call!r} {outgoing!r}"
     assert [secret for secret in ("/hook", "s3cret", "query", "body!") if secret in text] == []
     return failed.value
+
+
+@contextlib.contextmanager
+def no_files_left() -> Iterator[None]:
+    """The process may open nothing: what is open stays."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def answering(*answers: bytes) -> Script:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import h2.events
@@ -114,6 +115,28 @@ def test_an_answer_in_crumbs_is_not_read_to_its_end(run: Run) -> None:
             answer = await calls.call(call_to(place.url))
             assert answer.is_truncated and len(answer.body) < 1_100
             assert (await calls.call(call_to(place.url, body=b"next"))).body == b"next"
+
+    run(story)
+
+
+def test_an_answer_that_goes_on_when_nobody_waits_for_it_ends_the_connection(run: Run) -> None:
+    """Each piece costs work, and there may be no call under way that would end."""
+
+    async def flooding(line: Line) -> None:
+        request = await line.request()
+        line.http.send_headers(request.stream_id, [(":status", "200")])
+        await line.flush()
+        crumb = DataFrame(request.stream_id, b"x").serialize()
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await line.peer.say(crumb * 1_000)
+
+    async def story() -> None:
+        async with shared(speaking(flooding, echoing)) as (place, calls):
+            assert (await calls.call(call_to(place.url))).is_truncated
+            await place.rest()
+            assert (await calls.call(call_to(place.url, body=b"next"))).body == b"next"
+            assert place.connections == 2
 
     run(story)
 

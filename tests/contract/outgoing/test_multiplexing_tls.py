@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tertulia.server.outgoing import ClientCertificate, FailureKind
 from tests.contract.outgoing.lines import Line, echoing, speaking
-from tests.contract.outgoing.receivers import call_to, calling, failure_of, receiver, resolving
+from tests.contract.outgoing.receivers import call_to, calling, failure_of, no_files_left, receiver, resolving
 from tests.contract.websocket.serving import Run
 from tests.peers.authority import Authority, Issued
 
@@ -128,6 +129,27 @@ def test_a_certificate_that_cannot_be_used_is_named_and_nobody_is_called(
                 assert failed.kind is FailureKind.BAD_REQUEST and "certificate" in failed.detail
                 assert "s3cret" not in f"{failed!r} {certificate(chosen)!r}"
             assert place.connections == 0
+
+    run(story)
+
+
+def test_a_certificate_that_could_not_be_loaded_for_a_moment_is_loaded_later(
+    run: Run, authority: Authority, tmp_path: Path
+) -> None:
+    context = serving(authority.issue(NAME), tmp_path, "h2", clients=authority)
+
+    async def story() -> None:
+        async with receiver(speaking(echoing), context) as place, calling(resolve=resolving("127.0.0.1")) as outgoing:
+            url = f"https://{NAME}:{place.port}"
+            async with asyncio.timeout(30):
+                # All there is to load but the certificate is loaded, and threads run.
+                await failure_of(outgoing.multiplexed(url, certificate(Issued("none", "none"))), call_to(f"{url}/hook"))
+            calls = outgoing.multiplexed(url, certificate(authority.issue(uid="com.example.chat")))
+            with no_files_left():
+                failed = await failure_of(calls, call_to(f"{url}/hook"))
+            assert failed.kind is FailureKind.CONNECT_FAILED and failed.kind.nothing_sent
+            assert place.connections == 0
+            assert (await calls.call(call_to(f"{url}/hook", body=b"one"))).body == b"one"
 
     run(story)
 

@@ -12,15 +12,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tertulia.server.outgoing import FailureKind
+from tertulia.server.outgoing import FailureKind, Outgoing
 from tests.contract.outgoing.receivers import (
     OK,
+    OPEN,
     SHORT_S,
     Peer,
     answering,
     call_to,
     calling,
     failure_of,
+    no_files_left,
     receiver,
     resolving,
 )
@@ -86,6 +88,27 @@ def test_a_receiver_that_proves_its_name_is_called_by_that_name(run: Run, truste
             assert place.connections == 1
         assert names == [NAME]
         assert f"Host: {NAME}:{place.port}".encode() in seen[0]
+
+    run(story)
+
+
+def test_certificates_that_could_not_be_loaded_for_a_moment_are_loaded_later(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would go on without any, and believe nobody from then on."""
+    path = certificate(tmp_path, datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC))
+
+    async def story() -> None:
+        async with calling():
+            pass  # loads all else
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        outgoing = Outgoing(OPEN, resolve=resolving("127.0.0.1"))
+        async with receiver(answering(OK), serving_with(path)) as place:
+            with no_files_left():
+                failed = await failure_of(outgoing, call_to(f"https://{NAME}:{place.port}/hook"))
+            assert failed.kind is FailureKind.CONNECT_FAILED and place.connections == 0
+            assert (await outgoing.call(call_to(f"https://{NAME}:{place.port}/hook"))).body == b"hi"
+            await outgoing.close()
 
     run(story)
 

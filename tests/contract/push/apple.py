@@ -23,6 +23,8 @@ NOTICE = "RU" + "7" * 32
 NOWHERE = "https://localhost:1"
 BADGE = PushContent(kind=PushKind.BADGE)
 DEVICE = "ab" * 32
+EXPIRES_AT_S = 4_102_444_800
+"""Far away, by any clock."""
 
 
 def by_token(
@@ -55,14 +57,17 @@ def credential(secrets: Secrets, *, version: int = 1, sandbox: bool = False) -> 
 
 
 def batch(
-    *devices: str, content: PushContent = MESSAGE, badges: Callable[[int], int | None] = lambda one: None
+    *devices: str,
+    content: PushContent = MESSAGE,
+    badges: Callable[[int], int | None] = lambda one: None,
+    expires_at_s: int = EXPIRES_AT_S,
 ) -> Batch:
     """A push to these devices; their registrations have the SIDs that ``registration_of`` tells."""
     pushes = [
         Push(registration_sid=registration_of(device), address=device, badge=badges(one))
         for one, device in enumerate(devices)
     ]
-    return Batch(notice_sid=NOTICE, content=content, pushes=pushes, expires_at_s=1_735_776_000)
+    return Batch(notice_sid=NOTICE, content=content, pushes=pushes, expires_at_s=expires_at_s)
 
 
 def registration_of(device: str) -> str:

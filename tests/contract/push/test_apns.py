@@ -16,11 +16,13 @@ import pytest
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain.credentials import Secrets
 from tertulia.server.push import apns
+from tertulia.server.push.provider_tokens import PERIOD_S
 from tertulia.server.push.service import Outcome, Push, Verdict
 from tertulia.server.settings import OutgoingSettings, Settings
 from tests.contract.push.apple import (
     BADGE,
     DEVICE,
+    EXPIRES_AT_S,
     MESSAGE,
     NOTICE,
     apple,
@@ -33,7 +35,7 @@ from tests.contract.push.apple import (
     registration_of,
 )
 from tests.peers.apns import TOPIC, ApnsPeer
-from tests.peers.authority import Authority
+from tests.peers.authority import ENDS, Authority
 
 pytestmark = pytest.mark.node
 
@@ -62,7 +64,7 @@ async def test_a_push_reaches_its_device_as_apple_wants_it(peer: ApnsPeer) -> No
     assert headers["apns-topic"] == TOPIC
     assert headers["apns-push-type"] == "alert"
     assert headers["apns-priority"] == "10"
-    assert headers["apns-expiration"] == "1735776000"
+    assert headers["apns-expiration"] == str(EXPIRES_AT_S)
     assert "apns-collapse-id" not in headers
     assert seen["payload"] == {
         "aps": {"alert": {"title": "Tavern", "body": "tavern:ana: hello"}, "sound": "ding"},
@@ -74,6 +76,18 @@ async def test_a_push_reaches_its_device_as_apple_wants_it(peer: ApnsPeer) -> No
         "message_sid": MESSAGE.message_sid,
         "message_index": 6,
     }
+
+
+@pytest.mark.parametrize("ago_s", [0, 3600])
+async def test_what_need_not_be_kept_is_delivered_now_or_never(peer: ApnsPeer, ago_s: int) -> None:
+    """Apple would throw away at once what has a time in the past."""
+    clock = ManualClock(time.time_ns() // 1_000)
+    async with apple(peer, clock) as service:
+        now_s = clock.now() // 1_000_000
+        (outcome,) = await service.send(by_token(peer), batch(DEVICE, expires_at_s=now_s - ago_s))
+    assert outcome.verdict is Verdict.SENT
+    (seen,) = await peer.seen(1)
+    assert seen["headers"]["apns-expiration"] == "0"
 
 
 async def test_a_badge_is_told_alone_and_in_no_hurry(peer: ApnsPeer) -> None:
@@ -134,6 +148,7 @@ ANSWERS: list[tuple[dict[str, Any], Verdict, str, dict[str, Any]]] = [
     ({"status": 302, "reason": ""}, Verdict.LATER, "302", {}),
     ({"status": 400, "raw": '{"reason": "<b>' + DEVICE + '</b>"}'}, Verdict.FAILED, "400", {}),
     ({"status": 400, "raw": "[" * 20_000}, Verdict.FAILED, "400", {}),
+    ({"status": 408, "reason": "IdleTimeout"}, Verdict.LATER, "408 IdleTimeout", {}),
     ({"status": 410, "raw": '{"reason": 7, "timestamp": "x"}'}, Verdict.GONE, "410", {"gone_since": None}),
     ({"reset": True}, Verdict.LATER, "no answer (broken)", {}),
     ({"destroy": True}, Verdict.LATER, "no answer (broken)", {}),
@@ -216,6 +231,26 @@ async def test_slow_and_stalled_pushes_hold_up_no_others(peer: ApnsPeer, monkeyp
         assert {one.verdict for one in outcomes.values()} == {Verdict.SENT}
         await peer.sync()
         assert peer.withdrawn == [stalled]
+
+
+async def test_a_service_that_answers_nobody_is_asked_by_one_batch_at_a_time(
+    peer: ApnsPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apns, "CALL_S", 0.3)
+    monkeypatch.setattr("tertulia.server.push.silences.FIRST_REST_S", 0.05)
+    all_of_them = devices(150)
+    await peer.answer_with("*", {"stall": True})
+    async with apple(peer) as service:
+        outcomes = await service.send(by_token(peer), batch(*all_of_them))
+        assert {one.answer for one in outcomes} <= {"no answer (read_timeout)", "no answer (total_timeout)"}
+        await peer.sync()
+        assert len(peer.received) == apns.AT_ONCE
+        for device in all_of_them:
+            await peer.answer_with(device, {"status": 200})
+        async with asyncio.timeout(30):
+            while (outcomes := await service.send(by_token(peer), batch(*all_of_them)))[0].verdict is Verdict.LATER:
+                assert {one.verdict for one in outcomes} == {Verdict.LATER}
+        assert {one.verdict for one in outcomes} == {Verdict.SENT}
 
 
 async def test_a_send_that_is_cancelled_leaves_nothing_behind(peer: ApnsPeer) -> None:
@@ -302,14 +337,39 @@ async def test_a_new_version_of_a_credential_gets_connections_of_its_own(peer: A
 async def test_a_token_is_kept_and_renewed_in_time(peer: ApnsPeer) -> None:
     clock = ManualClock(time.time_ns() // 1_000)
     made: list[str] = []
+    changed_at = 0
     async with apple(peer, clock) as service:
-        for minutes in (0, 19, 20, 2, 30, 11, 39):
+        for minutes in (0, 7, 12, 1, 7, 13, 11, 9, 30, 1, 19, 1, 59, 61, 5, 500):
             now = clock.advance(timedelta(minutes=minutes))
             await peer.set_clock(now / 1e6)
             (outcome,) = await service.send(by_token(peer), batch(DEVICE))
-            assert outcome.verdict is Verdict.SENT, minutes
+            assert outcome.verdict is Verdict.SENT, len(made)
             made.append((await peer.seen(len(made) + 1))[-1]["headers"]["authorization"])
-    assert [made.index(token) for token in made] == [0, 0, 0, 3, 3, 5, 5]
+            if made[-1] not in made[:-1]:
+                # Apple counts from its first use, too.
+                assert now - changed_at >= 20 * 60 * 1_000_000
+                changed_at = now
+    assert len(set(made)) >= 5
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 19, 24, 26, 49])
+async def test_who_was_started_again_may_send_at_once(peer: ApnsPeer, minutes: int) -> None:
+    clock = ManualClock(time.time_ns() // 1_000)
+    for wait in (0, minutes, 0):
+        now = clock.advance(timedelta(minutes=wait))
+        await peer.set_clock(now / 1e6)
+        async with apple(peer, clock) as service:
+            (outcome,) = await service.send(by_token(peer), batch(DEVICE))
+        assert (outcome.verdict, outcome.answer) == (Verdict.SENT, "200")
+
+
+async def test_processes_with_one_key_use_the_same_token(peer: ApnsPeer) -> None:
+    clock = ManualClock(time.time_ns() // 1_000)
+    async with apple(peer, clock) as first, apple(peer, clock) as second:
+        for service in (first, second, first, second):
+            (outcome,) = await service.send(by_token(peer), batch(DEVICE))
+            assert outcome.verdict is Verdict.SENT
+    assert len({one["headers"]["authorization"] for one in await peer.seen(4)}) == 1
 
 
 async def test_two_credentials_with_one_key_share_its_token(peer: ApnsPeer) -> None:
@@ -340,11 +400,12 @@ async def test_a_token_that_apple_calls_expired_is_replaced_but_not_too_soon(pee
 
 
 async def test_an_old_token_that_apple_calls_expired_is_replaced_at_once(peer: ApnsPeer) -> None:
-    clock = ManualClock(time.time_ns() // 1_000)
+    now_s = int(time.time())
+    clock = ManualClock((now_s - now_s % PERIOD_S) * 1_000_000)
     async with apple(peer, clock) as service:
         await peer.set_clock(clock.now() / 1e6)
         await service.send(by_token(peer), batch(DEVICE))
-        now = clock.advance(timedelta(minutes=25))
+        now = clock.advance(timedelta(minutes=21))
         await peer.set_clock(now / 1e6 + 40 * 60)
         (refused,) = await service.send(by_token(peer), batch(DEVICE))
         assert (refused.verdict, refused.after_s, refused.is_alarming) == (Verdict.LATER, None, False)
@@ -361,6 +422,22 @@ async def test_after_close_nothing_is_sent_and_what_is_under_way_waits_for_anoth
         assert {one.verdict for one in await task} == {Verdict.LATER}
         (outcome,) = await service.send(by_token(peer), batch(DEVICE))
         assert outcome.verdict is Verdict.LATER
+
+
+async def test_a_certificate_that_ends_while_it_is_used_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock(int(ENDS.timestamp()) * 1_000_000)
+    async with trusted(tmp_path, monkeypatch, asks_certificate=True) as peer:
+        chosen = by_certificate(peer.client_certificate())
+        async with apple(peer, clock) as service:
+            (sent,) = await service.send(chosen, batch(DEVICE))
+            clock.advance(timedelta(seconds=1))
+            (refused,) = await service.send(chosen, batch(DEVICE))
+        assert len(await peer.seen(1)) == 1
+    assert sent.verdict is Verdict.SENT
+    assert (refused.verdict, refused.is_alarming) == (Verdict.FAILED, True)
+    assert refused.answer == f"the certificate of the credential has expired on {ENDS:%Y-%m-%d}"
 
 
 def test_a_credential_and_a_push_are_printed_without_their_secrets(tmp_path: Path) -> None:

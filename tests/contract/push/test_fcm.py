@@ -213,6 +213,7 @@ VERDICTS = {
     ),
     "a page": (Reply(502, "<!DOCTYPE html>"), Verdict.LATER, "502", None, False),
     "elsewhere": (Reply(302, "", {"Location": "/"}), Verdict.LATER, "302", None, False),
+    "too slow": (Reply(408, ""), Verdict.LATER, "408", None, False),
     "outside the table": (Reply(418, "[]"), Verdict.FAILED, "418", None, False),
     "odd errors": (
         Reply(400, '{"error": {"status": "a b", "details": [1, {"errorCode": 2}, {"errorCode": "secret text!"}]}}'),
@@ -362,8 +363,22 @@ async def test_a_service_that_does_not_answer_ends_the_attempt_in_time(monkeypat
         "no answer (total_timeout)",
         "no time left in this attempt",
     }
-    assert outcomes[-1].answer == "no time left in this attempt"
     assert len(peer.received) < 40
+
+
+async def test_a_service_that_answers_nobody_is_not_asked_by_each_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcm, "CALL_S", 0.15)
+    clock = ManualClock()
+    devices = [f"device-{number}" for number in range(40)]
+    async with peer_now(clock) as peer, google(peer, clock) as service:
+        known = credential(peer.service_account())
+        await service.send(known, batch(DEVICE))
+        for device in devices:
+            peer.answer_with(device, STALLED, TAKEN)
+        for _ in range(2):
+            outcomes = await service.send(known, batch(*devices))
+            assert {outcome.verdict for outcome in outcomes} == {Verdict.LATER}
+            assert len(peer.received) == 1 + fcm.AT_ONCE
 
 
 async def test_an_address_that_is_not_called_is_the_accounts_business() -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tertulia.server.domain.credentials import CredentialKind, Secrets
 from tertulia.server.push.service import OpenCredential
-from tertulia.server.push.usable import why_unusable
+from tertulia.server.push.usable import doubts, why_unusable
 from tertulia.server.push.vapid import new_pair
 from tests.peers.fcm import FcmPeer, account_key
 
@@ -32,7 +32,7 @@ def pem(key: PrivateKeyTypes, encryption: KeySerializationEncryption | None = No
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption()).decode()
 
 
-def certificate(key: CertificateIssuerPrivateKeyTypes, ends: int = 2120) -> str:
+def certificate(key: CertificateIssuerPrivateKeyTypes, ends: int = 2120, day: datetime.datetime | None = None) -> str:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Apple Push Services: com.example.app")])
     made = (
         x509.CertificateBuilder()
@@ -41,7 +41,7 @@ def certificate(key: CertificateIssuerPrivateKeyTypes, ends: int = 2120) -> str:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(ends, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(day or datetime.datetime(ends, 1, 1, tzinfo=datetime.UTC))
         .sign(key, hashes.SHA256())
     )
     return made.public_bytes(Encoding.PEM).decode()
@@ -59,6 +59,19 @@ def token_key(key: str, **changed: str | None) -> Secrets:
 PUBLIC, PRIVATE = new_pair()
 OTHER_PUBLIC, _ = new_pair()
 APN, FCM, GCM, WEBPUSH = CredentialKind.APN, CredentialKind.FCM, CredentialKind.GCM, CredentialKind.WEBPUSH
+
+# Made with openssl for this test, on the curve secp112r1; it says nothing but "CN=odd".
+ODD_CURVE = """-----BEGIN CERTIFICATE-----
+MIIBJjCB8qADAgECAhQh/Bn7EpERDN1wStS6W9gBrCOF0jAKBggqhkjOPQQDAjAO
+MQwwCgYDVQQDDANvZGQwIBcNMjYxMTI1MTQzMjAyWhgPMjEyNjExMDExNDMyMDJa
+MA4xDDAKBgNVBAMMA29kZDAyMBAGByqGSM49AgEGBSuBBAAGAx4ABC9JJWCcyf29
+rV4BrT5qcJfMICu4h6f5Fw3l2ZGjUzBRMB0GA1UdDgQWBBQzxj7sGeZlNdptQVEi
+MogLYXlp/zAfBgNVHSMEGDAWgBQzxj7sGeZlNdptQVEiMogLYXlp/zAPBgNVHRMB
+Af8EBTADAQH/MAoGCCqGSM49BAMCAyMAMCACDmSpx7QPJrP2k1emmjQnAg50zt5a
+O7/Z1Hod7PbVMA==
+-----END CERTIFICATE-----
+"""
+
 
 ROWS: dict[str, tuple[CredentialKind, Secrets, str | None]] = {
     "service account": (FCM, account(), None),
@@ -98,6 +111,12 @@ ROWS: dict[str, tuple[CredentialKind, Secrets, str | None]] = {
     ),
     "Apple: key": (APN, token_key(pem(P256)), None),
     "Apple: key without topic": (APN, token_key(pem(P256), topic=None), "topic"),
+    "Apple: key with a blank in its topic": (APN, token_key(pem(P256), topic="com.example.app\n"), "topic"),
+    "Apple: certificate with a blank in its topic": (
+        APN,
+        Secrets(certificate=certificate(P256), private_key=pem(P256), topic="com example"),
+        "topic",
+    ),
     "Apple: key without team": (APN, token_key(pem(P256), team_id=None), "team_id"),
     "Apple: no PEM": (APN, token_key("none"), "no readable PEM"),
     "Apple: key of another kind": (APN, token_key(pem(account_key())), ".p8"),
@@ -113,6 +132,11 @@ ROWS: dict[str, tuple[CredentialKind, Secrets, str | None]] = {
         APN,
         Secrets(certificate=certificate(P256), private_key=pem(ed25519.Ed25519PrivateKey.generate())),
         "does not belong",
+    ),
+    "Apple: certificate for a curve that nobody reads": (
+        APN,
+        Secrets(certificate=ODD_CURVE, private_key=pem(P256)),
+        "for a kind of key that nobody here can read",
     ),
     "Apple: expired": (
         APN,
@@ -143,6 +167,40 @@ def test_an_expired_certificate_is_not_judged_without_the_time() -> None:
     secrets = Secrets(certificate=certificate(P256, ends=2024), private_key=pem(P256))
     found = OpenCredential(sid="CR1", account_sid="AC1", kind=APN, sandbox=False, secrets=secrets, updated_at=1)
     assert why_unusable(found) is None
+
+
+TODAY = datetime.datetime.fromtimestamp(NOW / 1e6, datetime.UTC)
+
+
+def by_certificate(**left: int) -> Secrets:
+    return Secrets(certificate=certificate(P256, day=TODAY + datetime.timedelta(**left)), private_key=pem(P256))
+
+
+@pytest.mark.parametrize(
+    ("kind", "secrets", "doubt"),
+    [
+        (APN, by_certificate(days=31), None),
+        (APN, by_certificate(days=30), "its certificate ends on 2025-01-31, in 30 days: renew it, or take a token key"),
+        (APN, by_certificate(days=1, hours=23), "ends on 2025-01-02, in 1 day: "),
+        (APN, by_certificate(hours=23), "ends on 2025-01-01, within a day: "),
+        (APN, by_certificate(days=-1), None),  # it has ended, which is said elsewhere
+        (APN, token_key(pem(P256), key_id="ABC123DEFG", team_id="TEAM123456"), None),
+        (APN, token_key(pem(P256), key_id="ABC123DEF", team_id="TEAM123456"), "its KeyId is not ten letters"),
+        (APN, token_key(pem(P256), key_id="ABC123DEFGH", team_id="TEAM123456"), "its KeyId is not ten letters"),
+        (APN, token_key(pem(P256), key_id="ABC-23DEFG", team_id="TEAM123456"), "its KeyId is not ten letters"),
+        (APN, token_key(pem(P256), key_id="ABC123DEFG", team_id="TEAM"), "its TeamId is not ten letters"),
+        (FCM, account(), None),
+        (WEBPUSH, Secrets(public_key=PUBLIC, private_key=PRIVATE), None),
+    ],
+)
+def test_what_can_send_and_will_not_for_long_or_is_oddly_named_is_doubted(
+    kind: CredentialKind, secrets: Secrets, doubt: str | None
+) -> None:
+    found = OpenCredential(sid="CR1", account_sid="AC1", kind=kind, sandbox=False, secrets=secrets, updated_at=1)
+    said = doubts(found, NOW)
+    assert len(said) == (0 if doubt is None else 1)
+    assert doubt is None or doubt in said[0]
+    assert [name for name in ("ABC123DEF", "TEAM") if name in "".join(said)] == []
 
 
 def test_what_is_wrong_with_a_service_account_is_said_without_quoting_it() -> None:

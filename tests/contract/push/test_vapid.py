@@ -21,7 +21,7 @@ from py_vapid import Vapid02
 from tertulia.server.clock import ManualClock
 from tertulia.server.domain.credentials import Secrets
 from tertulia.server.push.service import OpenCredential, Unusable
-from tertulia.server.push.vapid import LIFE_S, MOST_KEPT, VapidTokens, new_pair, read_keys
+from tertulia.server.push.vapid import LIFE_S, MOST_ORIGINS, VapidTokens, new_pair, read_keys
 from tertulia.wire import base64url
 
 from .browsers import credential
@@ -195,13 +195,21 @@ def test_each_origin_and_each_version_of_a_credential_has_its_own() -> None:
 
 def test_what_is_kept_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tertulia.server.push.vapid.MOST_KEPT", 3)
-    assert MOST_KEPT > 3
     tokens, given = VapidTokens(ManualClock()), credential()
     first = tokens.authorization(given, ORIGIN)
-    for number in range(3):
-        tokens.authorization(given, f"https://{number}.example.net")
+    for number in range(2, 5):
+        tokens.authorization(credential(number), ORIGIN)
     again = tokens.authorization(given, ORIGIN)
     assert again != first and claims(again, given) == claims(first, given)
+
+
+def test_who_names_many_origins_pushes_out_tokens_of_his_own_credential_alone() -> None:
+    tokens, given, other = VapidTokens(ManualClock()), credential(), credential(2)
+    first, others = tokens.authorization(given, ORIGIN), tokens.authorization(other, ORIGIN)
+    for number in range(MOST_ORIGINS):
+        tokens.authorization(given, f"https://{number}.example.net")
+    assert tokens.authorization(other, ORIGIN) == others
+    assert tokens.authorization(given, ORIGIN) != first
 
 
 def test_a_credential_that_cannot_sign_says_so_each_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -22,9 +23,9 @@ from tertulia.server.clock import ManualClock
 from tertulia.server.domain.push_content import PushContent, PushKind
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.push.payloads import data_of
-from tertulia.server.push.service import Batch, OpenCredential, Outcome, Push, Verdict
+from tertulia.server.push.service import Batch, Course, OpenCredential, Outcome, Push, Verdict
 from tertulia.server.push.vapid import new_pair
-from tertulia.server.push.webpush import AT_ONCE_PER_ORIGIN, WebPush
+from tertulia.server.push.webpush import AT_ONCE_PER_ORIGIN, AT_ONCE_TO_STRANGER, WebPush
 from tertulia.server.settings import OutgoingSettings, PushSettings, Settings
 from tertulia.wire import base64url
 from tests.contract.outgoing.receivers import Peer, Script, answering, receiver
@@ -287,6 +288,7 @@ def gmt(after_s: int) -> str:
         ('400 Bad|{"reason":"with spaces, tavern"}', Verdict.FAILED, "400", None),
         ('400 Bad|{"reason":7}', Verdict.FAILED, "400", None),
         ("405 Method Not Allowed", Verdict.FAILED, "405", None),
+        ("408 Request Timeout", Verdict.LATER, "408", None),
         ("413 Content Too Large", Verdict.FAILED, "413: too large for this push service", None),
         ("429 Too Many Requests", Verdict.LATER, "429", None),
         ("429 Too Many Requests\r\nRetry-After: 120", Verdict.LATER, "429", 120.0),
@@ -321,14 +323,36 @@ async def test_what_an_answer_means(
         ('403 No|{"reason":"BadJwtToken"}', "403 BadJwtToken: "),
     ],
 )
-async def test_a_refused_credential_is_to_be_mended(outgoing: Outgoing, answer: str, says: str) -> None:
+async def test_a_credential_that_several_services_refuse_is_to_be_mended(
+    outgoing: Outgoing, answer: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One may be anybody's, who refuses whatever it gets."""
     head, _, body = answer.partition("|")
     raw = f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-    async with receiver(answering(raw)) as place:
-        (said,) = await send(outgoing, Browser(place.url).subscription)
+    service, given = WebPush(outgoing, CLOCK, PushSettings()), credential()
+    async with receiver(answering(raw)) as one, receiver(answering(raw)) as other:
+        first = await service.send(given, batch_of(*[Browser(one.url).subscription] * 3))
+        (second,) = await service.send(given, batch_of(Browser(other.url).subscription))
+        (third,) = await service.send(given, batch_of(Browser(one.url).subscription))
+        (changed,) = await service.send(
+            msgspec.structs.replace(given, updated_at=2), batch_of(Browser(one.url).subscription)
+        )
         await outgoing.close()
-    assert (said.verdict, said.is_alarming) == (Verdict.FAILED, True)
-    assert said.answer.startswith(says) and "key pair or the subject" in said.answer
+    assert [said.is_alarming for said in (*first, second, third, changed)] == [False] * 3 + [True, True, False]
+    for said in (*first, second, third):
+        assert said.verdict is Verdict.FAILED
+        assert said.answer.startswith(says) and "key pair or the subject" in said.answer
+    assert [record.levelname for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+async def test_a_credential_that_one_service_takes_is_not_alarming_whoever_refuses_it(outgoing: Outgoing) -> None:
+    refusing = answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    service, given = WebPush(outgoing, CLOCK, PushSettings()), credential()
+    async with receiver(refusing) as one, receiver(refusing) as other, receiver(answering(CREATED)) as good:
+        for place in (good, one, other):
+            (said,) = await service.send(given, batch_of(Browser(place.url).subscription))
+            assert not said.is_alarming
+        await outgoing.close()
 
 
 @pytest.mark.parametrize(
@@ -437,7 +461,74 @@ async def test_a_service_that_is_silent_is_given_up_in_time(
     async with receiver(silent) as place:
         said, *others = await send(outgoing, *[Browser(place.url).subscription] * 20)
     assert {one.verdict for one in (said, *others)} == {Verdict.LATER}
-    assert said.answer == "no time left in this attempt"
+    assert [one.answer for one in others].count("no answer yet when this attempt ended") == AT_ONCE_TO_STRANGER - 1
+    assert said.answer == "no answer yet when this attempt ended"
+    assert others[-1].answer == "no time left in this attempt"
+
+
+async def test_a_service_that_is_silent_holds_up_one_batch_and_nobody_else(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names such a one to his browser would stop everybody's notifications with it."""
+    is_back = False
+    asked = 0
+
+    async def silent(peer: Peer) -> None:
+        nonlocal asked
+        while True:
+            await peer.request()
+            asked += 1
+            if not is_back:
+                await peer.until_left()
+            await peer.say(CREATED)
+
+    monkeypatch.setattr("tertulia.server.push.webpush.CALL_S", 0.2)
+    monkeypatch.setattr("tertulia.server.push.silences.FIRST_REST_S", 0.05)
+    service, given = WebPush(outgoing, CLOCK, PushSettings()), credential()
+    async with receiver(silent) as place, receiver(answering(CREATED)) as good:
+        hostile = [Browser(place.url).subscription] * 40
+        first = await service.send(given, batch_of(*hostile, Browser(good.url).subscription))
+        assert [one.verdict for one in first].count(Verdict.SENT) == 1
+        assert {one.answer for one in first} == {"201", "no answer (total_timeout)"}
+        assert asked == AT_ONCE_TO_STRANGER
+        monkeypatch.setattr("tertulia.server.push.webpush.CALL_S", 10.0)
+        is_back = True
+        async with asyncio.timeout(30):
+            while (again := await service.send(given, batch_of(*hostile)))[0].verdict is Verdict.LATER:
+                assert {(one.verdict, one.answer) for one in again} == {(Verdict.LATER, "no answer (total_timeout)")}
+                assert asked == AT_ONCE_TO_STRANGER, "nobody asked"
+        assert {one.verdict for one in again} == {Verdict.SENT}
+    await service.close()
+
+
+async def test_pushes_do_not_wait_in_turn_for_a_service_that_lets_others_wait(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(peer: Peer) -> None:
+        await peer.request()
+        await peer.until_left()
+
+    monkeypatch.setattr("tertulia.server.push.webpush.PROMPT_S", 0.05)
+    monkeypatch.setattr("tertulia.server.push.silences.PROMPT_S", 0.05)
+    service, given = WebPush(outgoing, CLOCK, PushSettings()), credential()
+    async with receiver(silent) as place, receiver(answering(CREATED)) as good:
+        course = Course()
+        told = batch_of(*[Browser(place.url).subscription] * 20, Browser(good.url).subscription)
+        sending = asyncio.create_task(service.send(given, told, course))
+        async with asyncio.timeout(30):
+            while len(course.known) < 21 - AT_ONCE_TO_STRANGER:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert {one.answer for one in course.known.values()} == {
+            "201",
+            "not asked: its push service lets others wait for an answer",
+        }
+        assert len(course.asked - course.known.keys()) == AT_ONCE_TO_STRANGER == place.connections
+        (other,) = await service.send(given, batch_of(Browser(good.url).subscription))
+        assert other.verdict is Verdict.SENT
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    await service.close()
 
 
 async def test_a_batch_that_is_cancelled_leaves_nothing_behind(outgoing: Outgoing) -> None:
@@ -448,7 +539,7 @@ async def test_a_batch_that_is_cancelled_leaves_nothing_behind(outgoing: Outgoin
     before = asyncio.all_tasks()
     async with receiver(silent) as place:  # which ends when its callers have left
         sending = asyncio.create_task(send(outgoing, *[Browser(place.url).subscription] * 5))
-        await place.connected(5)
+        await place.connected(AT_ONCE_TO_STRANGER)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending

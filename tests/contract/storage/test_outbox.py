@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tertulia.server.domain.jobs import Attempt, Job, Promised
+from tertulia.server.domain.jobs import AGAIN, Attempt, Job, Promised
 from tertulia.server.storage.database import Database, UniqueViolation
 from tertulia.server.storage.migrate import migrate
 from tertulia.server.storage.outbox import Leased, Outbox
@@ -383,6 +383,14 @@ async def test_a_receiver_with_a_thousand_jobs_does_not_hide_the_others(box: Box
     await box.call("late")
     assert await box.texts(per_receiver=3) == ["slow"] * 3
     assert await box.texts(per_receiver=3, busy={"slow.example": 3}) == ["late"]
+
+
+async def test_who_was_called_in_vain_gets_a_quarter_of_the_places(box: Box) -> None:
+    calls = [Promised(job=Call(text=f"again {n}", host=AGAIN + "slow.example")) for n in range(4)]
+    await box.promise(*calls, Promised(job=Call(text="new", host="slow.example")))
+    assert await box.texts(per_receiver=8) == ["again 0", "again 1", "new"]
+    assert await box.texts(per_receiver=8, busy={AGAIN + "slow.example": 2}) == []
+    assert await box.texts(per_receiver=3, busy={}) == ["again 2"], "one at least"
 
 
 async def test_it_knows_when_the_next_job_becomes_due(box: Box) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from tertulia.server.domain.push import PUSH_KINDS, RegisterPush, RemovePush
-from tertulia.server.web.forms import one_of
+from tertulia.server.web.forms import Tolerant, one_of
 from tertulia.server.web.operations import Call, Operations
 
 OPERATIONS = Operations("client")
@@ -26,13 +26,13 @@ class Device(msgspec.Struct, frozen=True):
     """The device token; of a browser, its subscription as JSON."""
 
 
-class RegisterBody(msgspec.Struct, frozen=True):
+class RegisterBody(Tolerant, frozen=True):
     channel_type: Kind
     data: Device
     message_types: tuple[str, ...] | None = None
 
 
-class RemoveBody(msgspec.Struct, frozen=True):
+class RemoveBody(Tolerant, frozen=True):
     binding_type: Kind
     address: str
 

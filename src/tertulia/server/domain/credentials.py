@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +13,12 @@ from .base import Change, Command, Entity
 from .errors import BAD_PARAMETER
 from .limits import CREDENTIAL_NAME_CHARS, CREDENTIAL_SECRET_CHARS
 from .values import check_friendly_name
+
+_OF_TOKENS: Final = frozenset(("key_id", "team_id"))
+"""What only Apple's token keys have."""
+_NAMES: Final = (*sorted(_OF_TOKENS), "topic")
+_NAME: Final = re.compile("[!-~]*")
+"""What a header, or Apple, takes for a name."""
 
 
 class CredentialKind(StrEnum):
@@ -49,9 +56,26 @@ class Secrets(msgspec.Struct, frozen=True, omit_defaults=True):
         return all(getattr(self, name) is None for name in self.__struct_fields__)
 
     def over(self, before: Secrets) -> Secrets:
-        """These where they were sent, else those of before; an empty one removes."""
-        sent = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
-        return Secrets(**{name: value for name, value in (before.given() | sent).items() if value})
+        """These where they were sent, else those of before; an empty one removes.
+
+        Of what proves the account to Apple in the other of the two ways, nothing is kept: a key of one is none of the
+        other.
+        """
+        wish = self.trimmed()
+        sent = {name: value for name in self.__struct_fields__ if (value := getattr(wish, name)) is not None}
+        kept = before.given()
+        if before.certificate:
+            # Earlier releases kept them beside it, where they do nothing.
+            kept = {name: value for name, value in kept.items() if name not in _OF_TOKENS}
+        is_begun = {"certificate"} if wish.certificate else _OF_TOKENS & wish.given().keys()
+        if is_begun and ("certificate" in is_begun) != bool(before.certificate):
+            kept = {}
+        return Secrets(**{name: value for name, value in (kept | sent).items() if value})
+
+    def trimmed(self) -> Secrets:
+        """Without the blanks and line ends that come with copying, around what goes into headers and claims."""
+        names = {name: value.strip() for name in _NAMES if (value := getattr(self, name)) is not None}
+        return msgspec.structs.replace(self, **names)
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(f'{name}=***' for name in self.given())})"
@@ -72,18 +96,36 @@ _BESIDE: Final[dict[CredentialKind, tuple[str, ...]]] = {
 
 
 def fitting(kind: CredentialKind, secrets: Secrets) -> Secrets:
-    """What belongs to the kind, and is enough for it; raises 20001 that names what is missing.
+    """What belongs to the kind, and is enough for it; raises 20001 that names what is missing, or what cannot be right.
 
     Whether a push service would take it is not asked: an unusable one fails when it is used (semantics 7.1).
     """
-    given = secrets.given()
+    given = secrets.trimmed().given()
     if all(not set(needed) <= set(given) for needed in _NEEDED[kind]):
         # Of several ways the one that was begun: a key id is no part of a certificate.
-        begun = next((way for way in reversed(_NEEDED[kind]) if {"key_id", "team_id"} & set(way) & set(given)), None)
+        begun = next((way for way in reversed(_NEEDED[kind]) if _OF_TOKENS & set(way) & set(given)), None)
         wanted = next(name for name in begun or _NEEDED[kind][0] if name not in given)
         raise BAD_PARAMETER(f"Missing required parameter {_PARAMETERS[wanted]} in the post body")
-    own = {name for way in _NEEDED[kind] for name in way}.union(_BESIDE.get(kind, ()))
-    return Secrets(**{name: value for name, value in given.items() if name in own})
+    fits = {name: value for name, value in given.items() if name in _own(kind)}
+    for name in _NAMES:
+        if not _NAME.fullmatch(fits.get(name, "")):
+            raise BAD_PARAMETER(f"{_PARAMETERS[name]} has a blank or a letter in it that is not of ASCII")
+    if "certificate" in fits and (besides := _OF_TOKENS & fits.keys()):
+        raise BAD_PARAMETER(
+            f"{_PARAMETERS[min(besides)]} belongs to a token key, not to a Certificate: send one of them"
+        )
+    return Secrets(**fits)
+
+
+def check_belonging(kind: CredentialKind, secrets: Secrets) -> None:
+    """Raises 20001 that names a parameter which means nothing in a credential of this kind."""
+    for name in secrets.given():
+        if name not in _own(kind):
+            raise BAD_PARAMETER(f"{_PARAMETERS[name]} is no parameter of a credential of the type {kind}")
+
+
+def _own(kind: CredentialKind) -> set[str]:
+    return {name for way in _NEEDED[kind] for name in way}.union(_BESIDE.get(kind, ()))
 
 
 _PARAMETERS: Final = {
@@ -136,7 +178,10 @@ class CreateCredential(Command[Credential], frozen=True, kw_only=True):
 
 
 class UpdateCredential(Command[Credential], frozen=True, kw_only=True):
-    """Change a credential; one of another kind needs all secrets of that kind."""
+    """Change a credential; one of another kind needs all secrets of that kind, and Apple's other way all of that.
+
+    Raises 20001 for secrets of a kind that it is not of.
+    """
 
     credential: str
     kind: str | UnsetType = UNSET

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+AGAIN: Final = "again/"
+"""What the receivers of calls that are made again begin with: they get a quarter of the places that others may have."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

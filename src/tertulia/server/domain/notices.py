@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from .base import Command, Entity
-from .jobs import Job
+from .jobs import AGAIN, Job
 from .push_content import PushContent, PushKind
 
 BATCH: Final = 100
@@ -55,6 +55,7 @@ class SkipReason(StrEnum):
     """Why a device of somebody concerned is not told."""
 
     AUTHOR = "its user wrote the message"
+    JOINED_LATER = "its user joined after the message"
     MUTED = "its user has muted the conversation"
     ONLINE = "its user is connected, and push.only_offline is on"
     INACTIVE = "it is registered under no credential of its kind"
@@ -72,7 +73,6 @@ class Delivery(Entity, frozen=True):
     credential_sid: str | None
     shows_badge: bool
     """The number on the icon is sent along: as it is when it is sent."""
-    """As counted when it was planned; what is sent is counted anew. None: the number on the icon stays."""
     state: str
     attempts: int
     answer: str | None
@@ -94,8 +94,13 @@ class PlanPush(Job, frozen=True, kw_only=True):
     """Who did it: an identity, an address, or ``system``."""
     concerned: str | None = None
     """SID of the user who alone is told; None: all members but the actor."""
+    happened_at: int | None = None
+    """None: of an earlier release, which counted from when it was planned."""
     is_muted: bool = False
     """Of who left: he had muted the conversation."""
+    roster_event: int | None = None
+    """Of a message: the roster's number then. Who came later has a higher one, and is not told; None: of an earlier
+    release, which told them."""
 
 
 class CountBadge(Job, frozen=True, kw_only=True):
@@ -127,10 +132,15 @@ class SendPushes(Job, frozen=True, kw_only=True):
     """Whose members they have to be when they are told; None where that does not matter."""
     registrations: tuple[str, ...]
     content: PushContent
+    begun_at: int | None = None
+    """When what is told happened; None: when the job was promised."""
+    tries: int = 0
+    """Attempts before this job."""
 
     @property
     def receiver(self) -> str | None:
-        return f"push/{self.credential_sid}"
+        """What is tried again takes no place from what is new."""
+        return f"{AGAIN}push/{self.credential_sid}" if self.tries else f"push/{self.credential_sid}"
 
 
 class PlanNotice(Command[int], frozen=True, kw_only=True):
@@ -165,9 +175,22 @@ class Result(msgspec.Struct, frozen=True):
     """Of ``GONE``: a registration renewed after it stays."""
 
 
+class SendLater(msgspec.Struct, frozen=True):
+    """Some of a batch that go on with a job of their own."""
+
+    job: SendPushes
+    due_at: int
+    key: str | None = None
+    """Where it may be replaced."""
+
+
 class RecordPushes(Command[None], frozen=True, kw_only=True):
     """Keep what became of pushes, and what follows for their registrations. Of the system."""
 
     service: str
     notice: str
     results: Sequence[Result]
+    later: Sequence[SendLater] = ()
+    """What goes on, in place of the job that is settled."""
+    instead_of: str | None = None
+    """The key of a job that waits and is not needed any more."""

@@ -5,6 +5,7 @@ The account API calls them bindings.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from .base import Change, Command, Entity
@@ -14,12 +15,16 @@ from .subscriptions import NotASubscription, read_subscription
 PUSH_KINDS: Final = ("apn", "gcm", "fcm", "webpush")
 """What a device may be registered as. ``webpush`` is of ours."""
 
+FAMILIES: Final = {"fcm": ("fcm", "gcm"), "gcm": ("fcm", "gcm")}
+"""Kinds that are one: ``gcm`` is the old name (semantics 7.1)."""
+
 LISTED_KINDS: Final = (*PUSH_KINDS, "twilsock")
 """What lists may be asked for. ``twilsock`` is published, and nothing ever registers as it (client-commands 4.11)."""
 
 MESSAGE_TYPES: Final = ("new_message", "added_to_conversation", "removed_from_conversation")
 """What a device may be woken for (semantics 7.3)."""
 
+_HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
 _LONG_FORM: Final = "twilio.conversations."
 _LOST_DAYS: Final = 365
 
@@ -28,6 +33,30 @@ UNUSED_US: Final = _LOST_DAYS * 24 * 3600 * 1_000_000
 
 USE_NOTED_US: Final = 24 * 3600 * 1_000_000
 """Use is noted once a day: a write for each connection would be too many."""
+
+
+def device_of(kind: str, address: str) -> tuple[str, str]:
+    """What is the same of one device, however its kind and address are spelled.
+
+    ``gcm`` is an old name of ``fcm``; hexadecimal digits have no case; a browser is where it is reached.
+    """
+    if kind == "webpush":
+        try:
+            return kind, read_subscription(address).place
+        except NotASubscription:
+            return kind, address
+    return FAMILIES.get(kind, (kind,))[0], _lower(kind, address)
+
+
+def spelled(kind: str, address: str) -> str:
+    """An address as it is kept: by what it begins with, or by all of it, its device is found."""
+    if kind == "webpush":
+        return read_subscription(address).text
+    return _lower(kind, address)
+
+
+def _lower(kind: str, address: str) -> str:
+    return address.lower() if kind == "apn" and _HEXADECIMAL.fullmatch(address) else address
 
 
 def message_types(wanted: tuple[str, ...] | None) -> str:
@@ -49,7 +78,7 @@ class PushRegistration(Entity, frozen=True):
     kind: str
     """One of ``PUSH_KINDS``."""
     address: str
-    """The device token; of a browser, its subscription as JSON."""
+    """The device token; of a browser, its subscription as JSON; as ``spelled`` gives it, but for old ones."""
     endpoint: str | None
     credential_sid: str | None
     """Under which it was made. It is active while that one is there and of a kind that fits."""

@@ -39,9 +39,17 @@ class Subscription(msgspec.Struct, frozen=True):
     endpoint: str
     origin: str
     """Of the endpoint: scheme, host, and the port unless it is the usual one."""
+    place: str
+    """The endpoint in its one spelling: that of two subscriptions is the same if they are of one browser."""
     p256dh: bytes
     """The browser's public key: an uncompressed point of P-256."""
     auth: bytes
+
+    @property
+    def text(self) -> str:
+        """Its JSON, as short as it gets; it begins with the endpoint."""
+        keys = _Keys(base64url.encode(self.p256dh), base64url.encode(self.auth))
+        return msgspec.json.encode(_Sent(self.place, keys)).decode()
 
     def __repr__(self) -> str:
         return f"Subscription({self.origin}, ***)"
@@ -62,7 +70,8 @@ def read_subscription(text: str) -> Subscription:
         raise NotASubscription("keys.p256dh is no uncompressed point of P-256 in base64url")
     if auth is None or len(auth) != AUTH_BYTES:
         raise NotASubscription("keys.auth is not 16 bytes in base64url")
-    return Subscription(sent.endpoint, _origin(sent.endpoint), point, auth)
+    origin, rest = _parts(sent.endpoint)
+    return Subscription(sent.endpoint, origin, origin + rest, point, auth)
 
 
 def is_point(data: bytes) -> bool:
@@ -73,7 +82,8 @@ def is_point(data: bytes) -> bool:
     return x < _P and y < _P and (y * y - (x * x * x - 3 * x + _B)) % _P == 0
 
 
-def _origin(endpoint: str) -> str:
+def _parts(endpoint: str) -> tuple[str, str]:
+    """The origin, and what follows it."""
     if not (endpoint.isascii() and endpoint.isprintable()) or " " in endpoint:
         raise NotASubscription("endpoint has characters that no URL has")
     try:
@@ -86,7 +96,9 @@ def _origin(endpoint: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise NotASubscription("endpoint is not https")
     place = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{place}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
+    origin = f"{parts.scheme}://{place}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
+    rest = endpoint.partition("://")[2].removeprefix(parts.netloc)
+    return origin, rest if rest.startswith("/") else f"/{rest}"
 
 
 def _is_loopback(host: str) -> bool:

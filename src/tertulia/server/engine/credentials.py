@@ -15,6 +15,7 @@ from tertulia.server.domain.credentials import (
     DeleteCredential,
     Secrets,
     UpdateCredential,
+    check_belonging,
     fitting,
 )
 from tertulia.server.domain.errors import RESOURCE_NOT_FOUND
@@ -60,6 +61,7 @@ async def update_credential(unit: Unit, command: UpdateCredential, _scene: Accou
     kind = before.kind if command.kind is UNSET else CredentialKind(command.kind)
     sealed = before.sealed
     if kind != before.kind or not command.secrets.is_empty():
+        check_belonging(kind, command.secrets)
         had = opened(unit.sealer, before)
         # Secrets of one kind mean nothing in another, though a parameter may have the same name.
         secrets = fitting(kind, command.secrets.over(had if kind == before.kind else Secrets()))

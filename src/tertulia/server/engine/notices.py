@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -18,6 +19,7 @@ from tertulia.server.domain.notices import (
     PlanNotice,
     PlanPush,
     RecordPushes,
+    Result,
     SendPushes,
     SkipReason,
     TestPush,
@@ -34,6 +36,10 @@ from .scenes import AccountScene, ServiceScene, in_account, in_service
 from .unit import Unit
 
 MESSAGE_GONE = "the message was removed before anybody was told"
+SUSPENDED = "the account is suspended"
+RENEWED = "it was registered anew since, and stays"
+_OF_DEVICES = (SkipReason.INACTIVE, SkipReason.UNWANTED)
+"""The other reasons are the same for all devices of a user."""
 APPLE = "apn"
 TEST_TEXT = "This is a test of push notifications."
 
@@ -47,7 +53,9 @@ async def plan_notice(unit: Unit, command: PlanNotice, _scene: AccountScene) -> 
     if service is None or conversation is None or settings is None or not is_wanted(settings, plan.kind):
         return 0  # what it was about is gone, or nobody wants to know any more
     notice = _notice(unit, plan, plan.kind, plan.subject_sid)
-    content = await _content(unit, plan, settings, conversation)
+    content: PushContent | str = SUSPENDED
+    if not await unit.accounts.is_suspended(plan.account_sid):
+        content = await _content(unit, plan, settings, conversation)
     if isinstance(content, str):
         await unit.notices.add(msgspec.structs.replace(notice, why_nobody=content), ())
         return 0
@@ -58,7 +66,9 @@ async def plan_notice(unit: Unit, command: PlanNotice, _scene: AccountScene) -> 
     counts = plan.kind is PushKind.NEW_MESSAGE and settings.badge_count_enabled
     told = [(device, _why_not(unit, plan, device)) for device in devices]
     members_only = plan.kind is not PushKind.REMOVED
-    return await _tell(unit, notice, content, told, counts=counts, members_only=members_only)
+    return await _tell(
+        unit, notice, content, told, counts=counts, members_only=members_only, happened_at=plan.happened_at
+    )
 
 
 @handles(PlanBadge, on=in_account, for_clients=False)
@@ -91,17 +101,36 @@ async def test_push(unit: Unit, command: TestPush, scene: ServiceScene) -> Notic
 
 @handles(RecordPushes, on=in_account, for_clients=False)
 async def record_pushes(unit: Unit, command: RecordPushes, _scene: AccountScene) -> None:
-    await unit.notices.record(command.notice, command.results, unit.now)
+    results = await _without_gone(unit, command)
+    await unit.notices.record(command.notice, results, unit.now)
+    if command.instead_of is not None:
+        unit.withdraw(command.instead_of)
+    for later in command.later:
+        unit.enqueue(later.job, key=later.key, due_at=later.due_at)
     sent = [one.registration_sid for one in command.results if one.state is DeliveryState.SENT]
     if sent:
         await unit.push_registrations.note_reached(sent, unit.now)
+
+
+async def _without_gone(unit: Unit, command: RecordPushes) -> Sequence[Result]:
+    """The results, when the registrations of devices that are no more were removed; but those that were made anew since
+    stay, and nothing says then that the device is gone."""
     gone = {one.registration_sid: one.gone_since for one in command.results if one.state is DeliveryState.GONE}
-    if gone:
-        notice = await unit.notices.get(command.notice)
-        made_before = unit.now if notice is None else notice.created_at
-        since = {sid: made_before if known is None else known for sid, known in gone.items()}
-        for registration in await unit.push_registrations.remove_gone(command.service, since):
-            unit.record(PushRegistrationRemoved(registration=registration))
+    if not gone:
+        return command.results
+    notice = await unit.notices.get(command.notice)
+    made_before = unit.now if notice is None else notice.created_at
+    since = {sid: made_before if known is None else known for sid, known in gone.items()}
+    removed, renewed = await unit.push_registrations.remove_gone(command.service, since)
+    for registration in removed:
+        unit.record(PushRegistrationRemoved(registration=registration))
+    stays = {registration.sid for registration in renewed}
+    return [
+        msgspec.structs.replace(one, state=DeliveryState.FAILED, answer=f"{one.answer}: {RENEWED}")
+        if one.registration_sid in stays
+        else one
+        for one in command.results
+    ]
 
 
 async def _content(
@@ -139,6 +168,12 @@ def _why_not(unit: Unit, plan: PlanPush, device: Device) -> SkipReason | None:
     """Why this device is not told; None: it is."""
     if plan.concerned is None and device.identity == plan.actor:
         return SkipReason.AUTHOR
+    if (
+        plan.roster_event is not None
+        and device.roster_created is not None
+        and device.roster_created > plan.roster_event
+    ):
+        return SkipReason.JOINED_LATER
     if device.is_muted or plan.is_muted:
         return SkipReason.MUTED
     if unit.policy.push_only_offline and device.is_online:
@@ -165,6 +200,21 @@ def _notice(unit: Unit, of: PlanPush | User, kind: PushKind, subject_sid: str) -
     )
 
 
+def _of_each_reason(devices: Sequence[tuple[Device, SkipReason | None]]) -> Iterator[tuple[Device, str | None]]:
+    """Those that are told; of the others one for each of their users and reasons.
+
+    Anybody may register as many devices as he has places for, each under no credential at all. Where the reason is the
+    device's own, it says how many are like it.
+    """
+    alike = Counter((device.identity, why_not) for device, why_not in devices)
+    for device, why_not in devices:
+        if why_not is None:
+            yield device, None
+        elif number := alike.pop((device.identity, why_not), 0):
+            is_counted = number > 1 and why_not in _OF_DEVICES
+            yield device, f"{why_not} (and {number - 1} more like it)" if is_counted else why_not
+
+
 async def _tell(
     unit: Unit,
     notice: Notice,
@@ -173,6 +223,7 @@ async def _tell(
     *,
     counts: bool = False,
     members_only: bool = False,
+    happened_at: int | None = None,
 ) -> int:
     """Keep the notice and its deliveries, and promise to send it; to how many devices.
 
@@ -191,7 +242,7 @@ async def _tell(
             answer=why_not,
             at=unit.now,
         )
-        for device, why_not in devices
+        for device, why_not in _of_each_reason(devices)
     ]
     await unit.notices.add(notice, deliveries)
     by_credential: dict[str, list[str]] = {}
@@ -209,6 +260,7 @@ async def _tell(
                     conversation_sid=notice.conversation_sid if members_only else None,
                     registrations=tuple(registrations[first : first + BATCH]),
                     content=content,
+                    begun_at=happened_at,
                 )
             )
     return sum(map(len, by_credential.values()))

@@ -17,6 +17,7 @@ from tertulia.server.domain.push import (
     RegisterPush,
     RemovePush,
     message_types,
+    spelled,
 )
 
 from .rules import handles
@@ -31,20 +32,21 @@ async def register_push(unit: Unit, command: RegisterPush, _scene: AccountScene)
     caller = unit.caller
     if caller.identity is None or caller.service_sid is None:
         raise NOT_PERMITTED("Only a user's device can be registered")
-    on_device = await unit.push_registrations.of_device(caller.service_sid, command.kind, command.address)
+    on_device = await unit.push_registrations.of_device(
+        caller.service_sid, caller.identity, command.kind, command.address
+    )
     known = next((one for one in on_device if one.identity == caller.identity), None)
-    if unit.policy.push_single_owner:
-        # Who used the device before must not read on it what the next one gets.
-        for other in on_device:
-            if other is not known:
-                await _remove(unit, other)
+    for other in on_device:
+        # Who used the device before must not read on it what the next one gets. Nobody needs it twice.
+        if other is not known and (unit.policy.push_single_owner or other.identity == caller.identity):
+            await _remove(unit, other)
     registration = PushRegistration(
         sid=known.sid if known else unit.new_sid("BS"),
         account_sid=caller.account_sid,
         service_sid=caller.service_sid,
         identity=caller.identity,
         kind=command.kind,
-        address=command.address,
+        address=spelled(command.kind, command.address),
         endpoint=caller.endpoint_id,
         credential_sid=caller.push_credential_sid,
         message_types=message_types(command.message_types),
@@ -83,7 +85,9 @@ async def remove_push(unit: Unit, command: RemovePush, _scene: AccountScene) -> 
         by_sid = await unit.push_registrations.find(caller.service_sid, command.sid)
         found = [by_sid] if by_sid is not None else []
     elif command.kind is not None and command.address is not None:
-        found = await unit.push_registrations.of_device(caller.service_sid, command.kind, command.address)
+        found = await unit.push_registrations.of_device(
+            caller.service_sid, caller.identity, command.kind, command.address
+        )
     for one in found:
         if one.identity == caller.identity:
             await _remove(unit, one)

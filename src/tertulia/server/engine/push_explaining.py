@@ -8,7 +8,7 @@ from typing import Final
 from tertulia.server.clock import Clock
 from tertulia.server.domain.errors import MESSAGE_NOT_FOUND, PARTICIPANT_NOT_FOUND
 from tertulia.server.domain.notice_texts import is_wanted
-from tertulia.server.domain.notices import Delivery, Notice
+from tertulia.server.domain.notices import Delivery
 from tertulia.server.domain.notifications import NotificationSettings
 from tertulia.server.domain.push_content import PushKind
 from tertulia.server.domain.push_explained import NOT_PLANNED, OFF, Explanation, WhyNot, nothing_known, why_not
@@ -51,7 +51,7 @@ class PushExplaining:
         async with self._database.snapshot() as connection:
             reads = NoticeReads(connection)
             message = await reads.message(sid)
-            notice = next(reversed(await reads.about(sid)), None)
+            notice = next(reversed(await reads.about(sid, self._kept_since())), None)
             known = message or notice
             if known is None or account_sid not in (None, known.account_sid):
                 raise MESSAGE_NOT_FOUND()
@@ -74,7 +74,7 @@ class PushExplaining:
                 members.get(identity),
                 NEW,
                 notice,
-                _why_not(identity, devices.get(identity, ()), message, members.get(identity), notice, silence),
+                _why_not(identity, devices.get(identity, ()), message, members.get(identity), sid, silence),
                 devices.get(identity, ()),
             )
             for identity in identities
@@ -87,7 +87,7 @@ class PushExplaining:
         async with self._database.snapshot() as connection:
             reads, told = NoticeReads(connection), []
             participant = await reads.participant(sid)
-            notices = {notice.kind: notice for notice in await reads.about(sid)}
+            notices = {notice.kind: notice for notice in await reads.about(sid, self._kept_since())}
             known = participant or next(iter(notices.values()), None)
             if known is None or account_sid not in (None, known.account_sid):
                 raise PARTICIPANT_NOT_FOUND()
@@ -110,6 +110,10 @@ class PushExplaining:
                 here = sid if participant is not None else None
                 explained.append(Explanation(identity, here, kind, notice, reason, devices))
         return _part(explained, wanted)
+
+    def _kept_since(self) -> int:
+        """What is older is being forgotten, and may be so in part."""
+        return self._clock.now() - self._log_days * DAY_US
 
     async def _silence(
         self, connection: Connection, account_sid: str, service_sid: str, kind: PushKind, sid: str
@@ -135,7 +139,7 @@ def _why_not(
     devices: Sequence[Delivery],
     message: Subject | None,
     participant_sid: str | None,
-    notice: Notice | None,
+    message_sid: str,
     silence: str | None,
 ) -> str | None:
     """Why none of his devices rang; None when one did. ``silence`` is why nobody at all was told."""
@@ -143,10 +147,7 @@ def _why_not(
         return why_not(devices)
     if message is not None and identity == message.name:
         return WhyNot.AUTHOR
-    told = notice.sid if notice is not None else message.sid if message is not None else None
-    # SIDs grow: who came before it was decided who is told had his part in it.
-    is_later = participant_sid is not None and told is not None and participant_sid[2:] > told[2:]
-    if is_later and silence != WhyNot.PLANNED:
+    if participant_sid is not None and participant_sid[2:] > message_sid[2:]:  # SIDs grow
         return WhyNot.JOINED_LATER
     return silence or WhyNot.NO_DEVICE
 

@@ -10,6 +10,7 @@ from tertulia.server.domain.notices import SendPushes
 from tertulia.server.domain.notifications import NotificationSettings
 from tertulia.server.push.service import OpenCredential
 from tertulia.server.sealing import Sealer, SealingError
+from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.credentials import Credentials
 from tertulia.server.storage.database import Connection, Database
 from tertulia.server.storage.messages import Messages
@@ -19,6 +20,7 @@ from tertulia.server.storage.notifications import Notifications
 
 from .credentials import opened
 
+SUSPENDED = "the account was suspended meanwhile"
 NO_CREDENTIAL = "its credential was removed, or is now one of another kind"
 SWITCHED_OFF = "notifications of its kind were switched off meanwhile"
 MESSAGE_REMOVED = "the message was removed meanwhile"
@@ -41,7 +43,7 @@ class PushQueries:
         self._sealer = sealer
 
     async def due(self, job: SendPushes) -> Reading:
-        """Those of a batch that are still to be told, and by what. Four statements; one when nothing is due.
+        """Those of a batch that are still to be told, and by what. Five statements at most; one when nothing is due.
 
         A credential whose secrets cannot be read any more comes without them, so that its pushes fail with a reason.
         """
@@ -76,6 +78,8 @@ class PushQueries:
 
 async def _why_nobody(connection: Connection, job: SendPushes, settings: NotificationSettings) -> str | None:
     content = job.content
+    if await Accounts(connection).is_suspended(job.account_sid):
+        return SUSPENDED
     if not is_wanted(settings, content.kind):
         return SWITCHED_OFF
     if content.message_index is None or content.conversation_sid is None:

@@ -72,7 +72,7 @@ class WebhookCalls:
         """The answer to try ``number`` (from 1), whatever its status; raises ``CallFailed``."""
         url, overrides = read_webhook_url(call.url)
         key = await self._identities.key(call.account_sid)
-        if key is None:
+        if key is None or key.is_suspended:
             raise CallFailed(FailureKind.BAD_REQUEST, call.receiver, "the account is gone or suspended")
         parameters: Parameters = (*call.parameters, ("RetryCount", str(number - 1)))
         body, signed = b"", parameters

@@ -8,8 +8,8 @@ from tertulia.server.clock import Clock
 from tertulia.server.storage.database import Database
 from tertulia.server.storage.notices import Notices
 
-BITE = 20
-"""Notices of one transaction: each may have thousands of deliveries."""
+BITE = 500
+"""Deliveries that go in one transaction: a notice may have thousands."""
 DAY_US = 24 * 3600 * 1_000_000
 
 

@@ -19,6 +19,9 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     """A wait is shorter or longer by up to this part of it, so that what failed together does not return together."""
     give_up_after_s: float = math.inf
     """Age of the job at which no further attempt begins."""
+    heeds_only_more: bool = False
+    """A wait that the receiver asks for counts where it is longer than ours: who says "in three seconds" each time he
+    is asked is asked less and less. Else it takes the place of ours."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.first_wait_s < 0 or self.last_wait_s < 0 or self.factor < 1:
@@ -30,14 +33,14 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         """Seconds until the next attempt after attempt ``number`` failed; ``None``: there is no other.
 
         ``chance`` is a random number from 0 to 1 (exclusive). A wait that the receiver asked for takes the place of
-        ours; it may be longer than our last wait, not than the rest of the job's life.
+        ours, or counts where it is longer (``heeds_only_more``); it may be longer than our last wait, not than the rest
+        of the job's life.
         """
         if number >= self.attempts:
             return None
+        # The exponent is bounded: 1e6 attempts are no reason for an overflow.
+        wait_s = min(self.first_wait_s * self.factor ** min(number - 1, 64), self.last_wait_s)
+        wait_s *= 1 + self.jitter * (2 * chance - 1)
         if asked_s is not None:
-            wait_s = max(asked_s, 0.0)
-        else:
-            # The exponent is bounded: 1e6 attempts are no reason for an overflow.
-            wait_s = min(self.first_wait_s * self.factor ** min(number - 1, 64), self.last_wait_s)
-            wait_s *= 1 + self.jitter * (2 * chance - 1)
+            wait_s = max(asked_s, wait_s if self.heeds_only_more else 0.0)
         return wait_s if age_s + wait_s <= self.give_up_after_s else None

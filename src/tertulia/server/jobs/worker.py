@@ -24,7 +24,7 @@ from tertulia.server.domain.jobs import Job
 from tertulia.server.randomness import Randomness
 from tertulia.server.settings import JobsSettings
 from tertulia.server.storage.database import Database, StorageError
-from tertulia.server.storage.outbox import Leased, Outbox
+from tertulia.server.storage.outbox import Leased, Outbox, full_of
 from tertulia.server.storage.outbox_entries import OutboxEntries
 
 from .attempts import Attempts, Kind, where
@@ -146,7 +146,7 @@ class Worker:
         now, limit = self._clock.now(), self._settings.concurrency - len(self._performing)
         if limit <= 0 or not self._kinds:
             return 0
-        full = [receiver for receiver, count in self._busy.items() if count >= self._settings.per_receiver]
+        full = full_of(self._busy, self._settings.per_receiver)
         full_accounts = [account for account, count in self._calling.items() if count >= limit]
         async with self._database.snapshot() as connection:
             outbox, started = Outbox(connection), time.perf_counter()

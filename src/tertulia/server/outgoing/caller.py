@@ -7,7 +7,15 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from tertulia.server import observe
-from tertulia.server.outgoing.calls import Answer, Call, CallFailed, ClientCertificate, FailureKind, NoAnswer
+from tertulia.server.outgoing.calls import (
+    Answer,
+    Call,
+    CallFailed,
+    ClientCertificate,
+    FailureKind,
+    NoAnswer,
+    reason_of,
+)
 from tertulia.server.outgoing.multiplexed import Multiplexed
 from tertulia.server.outgoing.resolving import Resolve, look_up
 from tertulia.server.outgoing.slots import Slots
@@ -43,7 +51,11 @@ class Outgoing:
         Returns or raises within ``request.total_s``. The first call of a process also loads the HTTP library, which
         takes a tenth of a second and is not counted.
         """
-        pool = await self._opened()
+        try:
+            pool = await self._opened()
+        except OSError as error:
+            # There is no room for what is loaded; the next call may find some.
+            raise CallFailed(FailureKind.CONNECT_FAILED, request.receiver, reason_of(error)) from None
         loop = asyncio.get_running_loop()
         started = loop.time()
         outcome = "abandoned"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -138,6 +139,11 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {len(self.body)} bytes{' of more' if self.is_truncated else ''})"
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, without what it says it of."""
+    return os.strerror(error.errno) if error.errno else "no connection"
 
 
 def receiver_of(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -27,11 +28,15 @@ class Cutter:
     """Cuts what is received at the ``GOAWAY`` frames, and counts the frames that say nothing of an answer.
 
     The library takes a ``GOAWAY`` for the end of everything, while the streams that it leaves go on to their end.
+    ``is_awaited`` tells of a stream whether anybody waits for what comes on it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_awaited: Callable[[int], bool]) -> None:
         self.idle = 0
         """Frames since the owner set it to nothing that were neither a head nor a part of a body."""
+        self.stray = 0
+        """Frames that were, but of an answer that nobody waits for."""
+        self._is_awaited = is_awaited
         self._partial = b""
         self._left = 0
 
@@ -62,6 +67,8 @@ class Cutter:
                 start = end
             elif not (kind in (_HEADERS, _CONTINUATION) or (kind == _DATA and length)):
                 self.idle += 1
+            elif not self._is_awaited(int.from_bytes(data[at + 5 : at + 9], "big") & LAST_STREAM):
+                self.stray += 1
             at = min(end, len(data))
             self._left = end - at
         self._partial = data[at:]

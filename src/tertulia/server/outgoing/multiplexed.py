@@ -19,6 +19,7 @@ from tertulia.server.outgoing.calls import (
     ClientCertificate,
     FailureKind,
     NoAnswer,
+    reason_of,
     receiver_of,
 )
 from tertulia.server.outgoing.pending import Pending
@@ -319,7 +320,14 @@ class Multiplexed:
             raise RuntimeError("no calls after close()")
         if self._loading is None:
             self._loading = asyncio.create_task(self._get_opener(), name="multiplexed")
-        await asyncio.shield(self._loading)
+        loading = self._loading
+        try:
+            await asyncio.shield(loading)
+        except CallFailed:
+            # It may be another matter the next time: there was no room for a file, say.
+            if self._loading is loading:
+                self._loading = None
+            raise
         if self._is_closed:
             raise RuntimeError("no calls after close()")
 
@@ -332,6 +340,8 @@ class Multiplexed:
             raise CallFailed(failure.kind, receiver_of(self._origin), failure.detail) from None
         except ValueError as error:
             raise CallFailed(FailureKind.BAD_REQUEST, receiver_of(self._origin), str(error)) from None
+        except OSError as error:
+            raise CallFailed(FailureKind.CONNECT_FAILED, receiver_of(self._origin), reason_of(error)) from None
 
     def _new_opener(self) -> Opener:
         # Imported here: a server that calls nobody like this does not pay for it.

@@ -26,6 +26,8 @@ MOST_MOVES: Final = 3
 """How often a call is taken back from a connection before it is given up."""
 MOST_IDLE_FRAMES: Final = 1_000
 """Frames that say nothing of an answer, beyond the few that each of ours may bring about."""
+MOST_STRAY_FRAMES: Final = 4_000
+"""Frames of answers that were broken off, since the last that was not. Some may be on their way, even in crumbs."""
 ANSWERING_FRAMES: Final = 4
 MOST_INFORMATIONAL: Final = 20
 """Answers before the answer; nobody needs more than one or two."""
@@ -65,8 +67,8 @@ class Session:
         self._answered = answered
         self._loop = asyncio.get_running_loop()
         self._http = Http2(self.__len__)
-        self._cutter = Cutter()
         self._carried: dict[int, Pending] = {}
+        self._cutter = Cutter(self._carried.__contains__)
         self._blocked: dict[int, Pending] = {}
         self._last_values: dict[bytes, bytes] = {}
         self._limit = 0
@@ -243,7 +245,7 @@ class Session:
         except h2.exceptions.ProtocolError:
             self._flush()  # it has told the receiver what is wrong
             raise broken() from None
-        if self._cutter.idle > MOST_IDLE_FRAMES:
+        if self._cutter.idle > MOST_IDLE_FRAMES or self._cutter.stray > MOST_STRAY_FRAMES:
             raise NoAnswer(FailureKind.BROKEN, "the receiver sends frame after frame that says nothing")
         if self._is_unblocked:
             self._unblock()
@@ -341,7 +343,7 @@ class Session:
             pending.fail(FailureKind.BROKEN, "the answer is not HTTP")
 
     def _heed_answer(self) -> None:
-        self._cutter.idle = 0
+        self._cutter.idle = self._cutter.stray = 0
         self._answered()
 
     # Silence, and the end.

@@ -6,12 +6,11 @@ A name that changes its mind between the check and the connection gains nothing,
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Awaitable, Callable
 
 from tertulia.server.outgoing.addresses import callable_among
-from tertulia.server.outgoing.calls import FailureKind, NoAnswer
+from tertulia.server.outgoing.calls import FailureKind, NoAnswer, reason_of
 from tertulia.server.outgoing.resolving import LookUps, Resolve
 from tertulia.server.outgoing.streams import Stream, connect
 from tertulia.server.outgoing.targets import Target
@@ -42,8 +41,7 @@ class Opener:
         except TimeoutError:
             raise NoAnswer(FailureKind.CONNECT_TIMEOUT, f"no connection in {limit_s:g} s") from None
         except OSError as error:
-            detail = os.strerror(error.errno) if error.errno else "no connection"
-            raise NoAnswer(FailureKind.CONNECT_FAILED, detail) from None
+            raise NoAnswer(FailureKind.CONNECT_FAILED, reason_of(error)) from None
 
     async def _addresses(self, host: str, port: int, account: str | None) -> list[str]:
         try:

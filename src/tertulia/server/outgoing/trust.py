@@ -21,13 +21,17 @@ HTTP_2: Final = "h2"
 def trusting(protocol: str) -> ssl.SSLContext:
     """Verifies against the system's certificates (``SSL_CERT_FILE`` names others), or a shipped set if it has none.
 
-    Offers one protocol. The same context for all who ask, so it is not to be changed.
+    Offers one protocol. The same context for all who ask, so it is not to be changed. Raises ``OSError`` where the
+    system has no room for it now.
     """
     return _trusting(ssl.get_default_verify_paths(), protocol)
 
 
 def presenting(certificate: ClientCertificate, protocol: str) -> ssl.SSLContext:
-    """As ``trusting``, and proves itself with a certificate; raises ``ValueError`` for one that cannot be used."""
+    """As ``trusting``, and proves itself with a certificate; raises ``ValueError`` for one that cannot be used.
+
+    Raises ``OSError`` where the system has no room for it now.
+    """
     context = _made(ssl.get_default_verify_paths(), protocol)
     # A line between them: a certificate may end without one.
     pem = f"{certificate.certificate}\n{certificate.private_key}\n".encode()
@@ -35,7 +39,7 @@ def presenting(certificate: ClientCertificate, protocol: str) -> ssl.SSLContext:
         with _as_file(pem) as path:
             # A password is never asked for: the library would ask the terminal.
             context.load_cert_chain(path, password="")
-    except (ssl.SSLError, OSError, ValueError):  # their texts can quote the file
+    except (ssl.SSLError, ValueError):  # their texts can quote the file
         raise ValueError("the certificate or its key is no PEM, or they do not belong together") from None
     return context
 
@@ -48,6 +52,9 @@ def _trusting(paths: ssl.DefaultVerifyPaths, protocol: str) -> ssl.SSLContext:
 def _made(paths: ssl.DefaultVerifyPaths, protocol: str) -> ssl.SSLContext:
     has_own = paths.cafile or paths.capath
     context = ssl.create_default_context(cafile=None if has_own else certifi.where())
+    if paths.cafile and not context.cert_store_stats()["x509"]:
+        # The library says nothing about a file that it could not open, and would believe nobody from now on.
+        os.close(os.open(paths.cafile, os.O_RDONLY))
     context.set_alpn_protocols([protocol])
     return context
 

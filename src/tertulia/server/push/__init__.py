@@ -8,7 +8,8 @@ elsewhere.
 * ``payloads``: what is sent, as each service wants it
 * ``apns``: Apple's, with ``provider_tokens`` and ``apns_answers``
 * ``fcm``: Google's, with ``service_accounts``, ``access_tokens`` and ``fcm_answers``
-* ``webpush``: those of browsers, with ``vapid``
+* ``webpush``: those of browsers, with ``vapid`` and ``refusals``
 * ``usable``: whether a credential can send at all
+* ``keys``: private keys, measured before they are read
 * ``services``: which one serves which kind
 """

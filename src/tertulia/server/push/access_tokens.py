@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Meta
 
 from tertulia.server.clock import Clock
 from tertulia.server.outgoing import Answer, Call, CallFailed, Outgoing
 
-from .answers import Said, asked_wait_s, name_in, unanswered, unusable
+from .answers import Said, asked_wait_s, is_passing, name_in, read, unanswered, unusable
 from .service import OpenCredential, Unusable, Verdict
 from .service_accounts import ServiceAccount, signing_key
+
+if TYPE_CHECKING:
+    from joserfc.jwk import RSAKey
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -25,15 +27,37 @@ RENEWED_BEFORE_S: Final = 60
 FAILURE_KEPT_S: Final = 5
 """For so long a failure is the answer to everybody: an account that is refused does not hammer."""
 REPLACED_ONCE_IN_S: Final = 60
-"""A second token refused within this time is not replaced again: the account is refused, not the token."""
+"""A second token refused within this time is not replaced again for some seconds: it may be the account that is
+refused, not the token."""
+ALARMING_AFTER_S: Final = 60
+"""Google may refuse good tokens for a moment. For so long it is nobody's business."""
 LONGEST_LIFE_S: Final = 24 * 3600
 ASKED_S: Final = 10.0
 KEPT: Final = 1_000
 """Of so many credentials something is remembered; of the one that was used longest ago no more."""
 
-_BEARER: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}")
+_BEARER: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,32768}")
 """What can be put into a header (RFC 6750, 2.1)."""
+_LIFE: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SECOND: Final = 1_000_000
+
+_FINAL: Final = frozenset(
+    (
+        "access_denied",
+        "account_deleted",
+        "account_disabled",
+        "deleted_client",
+        "disabled_client",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    )
+)
+"""What is said of an account, or of what it asks (RFC 6749, 5.2): another attempt is told the same. Without a reason
+it may have been something on the way that refused."""
 
 REFUSED_TOKENS: Final = (
     "401: Google refuses the access tokens of this service account; make sure that it belongs to the Firebase project"
@@ -51,15 +75,29 @@ class NoToken(Exception):
 class _Kept:
     """What is known of one version of a credential."""
 
-    __slots__ = ("asking", "failed_at", "failure", "good_until", "replaced_at", "token")
+    __slots__ = (
+        "asking",
+        "failed_at",
+        "failure",
+        "good_until",
+        "key",
+        "refused_since",
+        "replaced_at",
+        "token",
+        "unusable",
+    )
 
     def __init__(self) -> None:
         self.asking = asyncio.Lock()
+        self.key: RSAKey | None = None
+        """To read it takes a while."""
+        self.unusable: str | None = None
         self.token = ""
         self.good_until = 0
         self.failure: Said | None = None
         self.failed_at = 0
         self.replaced_at: int | None = None
+        self.refused_since: int | None = None
 
     def fail(self, said: Said, now: int) -> None:
         self.token, self.failure, self.failed_at = "", said, now
@@ -88,27 +126,37 @@ class AccessTokens:
                 raise NoToken(kept.failure)
             kept.token, kept.failure = "", None
             try:
-                grant = await self._ask(credential, account)
+                grant = await self._ask(kept, credential, account)
             except NoToken as refused:
                 kept.fail(refused.said, self._clock.now())
                 raise
-            life_s = max(min(grant.expires_in, LONGEST_LIFE_S) - RENEWED_BEFORE_S, FAILURE_KEPT_S)
+            life_s = max(min(_life_s(grant), LONGEST_LIFE_S) - RENEWED_BEFORE_S, FAILURE_KEPT_S)
             kept.token, kept.good_until = grant.access_token, now + int(life_s * _SECOND)
             return kept.token
 
-    def refuse(self, credential: OpenCredential, token: str) -> None:
+    def refuse(self, credential: OpenCredential, token: str) -> Said:
         """The service does not accept this token: throw it away, so that the next who needs one asks anew.
 
-        If its predecessor was thrown away just before, nobody gets one for some seconds.
+        If its predecessor was thrown away just before, nobody gets one for some seconds. What becomes of a push that
+        is not tried again at once; that is alarming where tokens have been refused for a minute.
         """
         kept, now = self._of(credential), self._clock.now()
+        if kept.refused_since is None or now < kept.refused_since:
+            kept.refused_since = now
+        is_alarming = now - kept.refused_since >= ALARMING_AFTER_S * _SECOND
+        said = Said(Verdict.LATER, REFUSED_TOKENS, is_alarming=is_alarming)
         if kept.token != token:
-            return  # somebody else has thrown it away already
+            return said  # somebody else has thrown it away already
         if kept.replaced_at is not None and 0 <= now - kept.replaced_at < REPLACED_ONCE_IN_S * _SECOND:
-            kept.fail(unusable(REFUSED_TOKENS), now)
+            kept.fail(said, now)
         else:
             kept.token = ""
         kept.replaced_at = now
+        return said
+
+    def accept(self, credential: OpenCredential) -> None:
+        """The service has accepted a token of this credential."""
+        self._of(credential).refused_since = None
 
     def _of(self, credential: OpenCredential) -> _Kept:
         key = credential.sid, credential.updated_at
@@ -118,9 +166,9 @@ class AccessTokens:
             del self._kept[next(iter(self._kept))]
         return kept
 
-    async def _ask(self, credential: OpenCredential, account: ServiceAccount) -> _Grant:
+    async def _ask(self, kept: _Kept, credential: OpenCredential, account: ServiceAccount) -> _Grant:
         try:
-            assertion = await asyncio.to_thread(_assertion, account, self._clock.now() // _SECOND)
+            assertion = await asyncio.to_thread(_assertion, kept, account, self._clock.now() // _SECOND)
         except Unusable as why:
             raise NoToken(unusable(str(why))) from None
         call = Call(
@@ -144,7 +192,8 @@ class AccessTokens:
 
 class _Grant(msgspec.Struct, frozen=True):
     access_token: str
-    expires_in: Annotated[float, Meta(ge=0)] = float(ASSERTION_S)
+    expires_in: float | str | None = None
+    """In seconds. Some say it as text."""
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -153,10 +202,14 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 _grant = msgspec.json.Decoder(_Grant).decode
 _reason = msgspec.json.Decoder(_Refusal).decode
+_NO_GRANT: Final = _Grant("")
+_NO_REASON: Final = _Refusal()
 
 
-def _assertion(account: ServiceAccount, now_s: int) -> str:
+def _assertion(kept: _Kept, account: ServiceAccount, now_s: int) -> str:
     """What the account asks with, signed (RFC 7523); raises ``Unusable``. Runs in a thread."""
+    if kept.unusable is not None:
+        raise Unusable(kept.unusable)
     from joserfc import jws
     from joserfc.jwk import RSAKey
 
@@ -168,29 +221,36 @@ def _assertion(account: ServiceAccount, now_s: int) -> str:
         "iat": now_s,
         "exp": now_s + ASSERTION_S,
     }
-    key = RSAKey.import_key(signing_key(account))
-    return jws.serialize_compact(header, msgspec.json.encode(claims), key, algorithms=["RS256"])
+    if kept.key is None:
+        try:
+            kept.key = RSAKey.import_key(signing_key(account))
+        except Unusable as why:
+            kept.unusable = str(why)
+            raise
+    return jws.serialize_compact(header, msgspec.json.encode(claims), kept.key, algorithms=["RS256"])
 
 
 def _granted(answer: Answer) -> _Grant:
-    try:
-        grant = _grant(answer.body)
-    except (msgspec.DecodeError, RecursionError):
-        grant = _Grant("")
+    grant = read(_grant, answer.body, _NO_GRANT)
     if not _BEARER.fullmatch(grant.access_token):
         raise NoToken(unusable("no access token: what answers at the service account's token_uri gives none"))
     return grant
 
 
+def _life_s(grant: _Grant) -> float:
+    """How long the token lives, as far as that can be read: else as long as one may be asked for."""
+    if isinstance(grant.expires_in, str):
+        return float(grant.expires_in) if _LIFE.fullmatch(grant.expires_in) else float(ASSERTION_S)
+    return float(ASSERTION_S) if grant.expires_in is None else max(grant.expires_in, 0.0)
+
+
 def _refusal(answer: Answer, now: int) -> Said:
     """Why there is none, by the codes of OAuth (RFC 6749, 5.2)."""
-    try:
-        reason = name_in(_reason(answer.body).error)
-    except (msgspec.DecodeError, RecursionError):
-        reason = ""
+    reason = name_in(read(_reason, answer.body, _NO_REASON).error)
     text = f"no access token: {answer.status} {reason}".rstrip()
-    if answer.status == 429 or not 400 <= answer.status < 500:
-        return Said(Verdict.LATER, text, after_s=asked_wait_s(answer, now))
+    if is_passing(answer.status) or reason not in _FINAL:
+        is_alarming = not is_passing(answer.status)
+        return Said(Verdict.LATER, text, after_s=asked_wait_s(answer, now), is_alarming=is_alarming)
     if reason == "invalid_grant":
         text += ": the service account or its key was removed, or the clock of this machine is wrong"
     return unusable(text)

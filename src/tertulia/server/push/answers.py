@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import re
+import traceback
+from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 
 import msgspec
 
+from tertulia.server import observe
 from tertulia.server.outgoing import Answer, CallFailed, FailureKind
 
-from .service import Outcome, Push, Verdict
+from .service import Course, Outcome, Push, Verdict
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LONGEST_WAIT_S: Final = 3600.0
 """No service keeps us waiting for longer, whatever it asks."""
@@ -28,6 +37,8 @@ UNREACHED: Final = frozenset(
 
 _HOPELESS: Final = frozenset((FailureKind.BAD_REQUEST, FailureKind.REFUSED_ADDRESS))
 """Whom we cannot or will not call, now or later: an address in the settings or a credential is wrong."""
+_PASSING: Final = frozenset((408, 425, 429))
+"""Of the statuses that blame the request, those that another attempt need not get."""
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 
 
@@ -53,7 +64,46 @@ class Said(msgspec.Struct, frozen=True):
 
 
 OUT_OF_TIME: Final = Said(Verdict.LATER, "no time left in this attempt")
+CUT_OFF: Final = Said(Verdict.LATER, "no answer yet when this attempt ended")
 STOPPING: Final = Said(Verdict.LATER, "not sent: the server is stopping")
+UNEXPECTED: Final = Said(Verdict.LATER, "not sent: an error of this server, which is in its log")
+
+
+def late(push: Push, course: Course) -> Said:
+    """What becomes of a push that the end of the attempt has overtaken: on its way, or before it was."""
+    return CUT_OFF if push.registration_sid in course.asked else OUT_OF_TIME
+
+
+async def supervised(attempt: Awaitable[Said], push: Push) -> Said:
+    """What came of the attempt to tell one device. An error of ours is its own, and no other device's."""
+    try:
+        return await attempt
+    except Exception as error:
+        return unexpected(error, push.registration_sid)
+
+
+def unexpected(error: Exception, registration_sid: str | None = None) -> Said:
+    """What becomes of a push, or of a batch, that an error of ours befell. Logged without what the error quotes."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    log.error(
+        "push.unexpected",
+        extra=observe.fields(registration=registration_sid, error=type(error).__name__, place=place),
+    )
+    return UNEXPECTED
+
+
+def read(decode: Callable[[bytes], T], body: bytes, otherwise: T) -> T:
+    """What a body says, where it can be read: services, and what stands before them, may answer with anything."""
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return otherwise
+
+
+def is_passing(status: int) -> bool:
+    """Whether another attempt may be answered otherwise."""
+    return status in _PASSING or not 400 <= status < 500
 
 
 def unusable(why: str) -> Said:

@@ -8,7 +8,7 @@ import msgspec
 
 from tertulia.server.outgoing import Answer
 
-from .answers import Said, asked_wait_s, name_in
+from .answers import Said, asked_wait_s, is_passing, name_in, read
 from .service import Verdict
 
 OLDEST_MS: Final = 1_000_000_000_000
@@ -41,6 +41,10 @@ class _Body(msgspec.Struct, frozen=True):
     timestamp: float | None = None
 
 
+_decode = msgspec.json.Decoder(_Body).decode
+_NO_BODY: Final = _Body()
+
+
 def reason_of(answer: Answer) -> str:
     """The name that Apple gives to a refusal; empty for none."""
     return name_in(_body(answer).reason)
@@ -48,17 +52,17 @@ def reason_of(answer: Answer) -> str:
 
 def said_by(answer: Answer, now: int) -> Said:
     """What becomes of the push; ``now`` is in UTC microseconds. All but an expired token, which is the caller's."""
+    if answer.status == 200:
+        return Said(Verdict.SENT, "200")
     status, reason = answer.status, reason_of(answer)
     text = f"{status} {reason}".strip()
-    if status == 200:
-        return Said(Verdict.SENT, text)
     if status == 410:
         return Said(Verdict.GONE, text, gone_since=_gone_since(answer))
     if status == 400 and reason in _OF_OTHERS:
         return Said(Verdict.GONE, f"{text}: {_OF_OTHERS[reason]}", is_alarming=True)
     if reason in _TO_MEND or status == 403:
         return Said(Verdict.FAILED, f"{text}: {_TO_MEND.get(reason, _TO_MEND['Forbidden'])}", is_alarming=True)
-    if status == 429 or not 400 <= status < 500:
+    if is_passing(status):
         return Said(Verdict.LATER, text, after_s=asked_wait_s(answer, now))
     return Said(Verdict.FAILED, text)
 
@@ -74,7 +78,4 @@ def _gone_since(answer: Answer) -> int | None:
 
 
 def _body(answer: Answer) -> _Body:
-    try:
-        return msgspec.json.decode(answer.body, type=_Body)
-    except msgspec.DecodeError:
-        return _Body()
+    return read(_decode, answer.body, _NO_BODY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,7 +9,7 @@ import msgspec
 
 from tertulia.server.outgoing import Answer
 
-from .answers import Said, asked_wait_s, name_in
+from .answers import Said, asked_wait_s, is_passing, name_in, read
 from .service import Verdict
 
 QUOTA_WAIT_S: Final = 60.0
@@ -22,11 +21,11 @@ def said_by(answer: Answer, now: int) -> Said | None:
 
     ``now`` is in UTC microseconds.
     """
+    if answer.status == 200:
+        return Said(Verdict.SENT, "200")
     error = _error_in(answer)
     text = f"{answer.status} {error.name}".rstrip()
     match answer.status:
-        case 200:
-            return Said(Verdict.SENT, "200")
         case 400:
             return Said(Verdict.GONE if error.is_about_the_device else Verdict.FAILED, text)
         case 401 if error.code != "THIRD_PARTY_AUTH_ERROR":
@@ -46,7 +45,7 @@ def said_by(answer: Answer, now: int) -> Said | None:
         case 429:
             wait_s = asked_wait_s(answer, now)
             return Said(Verdict.LATER, text, after_s=QUOTA_WAIT_S if wait_s is None else wait_s)
-        case status if 400 <= status < 500:
+        case status if not is_passing(status):
             return Said(Verdict.FAILED, text)
     return Said(Verdict.LATER, text, after_s=asked_wait_s(answer, now))
 
@@ -89,14 +88,13 @@ class _Read(msgspec.Struct, frozen=True):
 
 _body = msgspec.json.Decoder(_Body).decode
 _detail = msgspec.json.Decoder(_Detail).decode
+_NO_BODY: Final = _Body()
+_NO_DETAIL: Final = _Detail()
 
 
 def _error_in(answer: Answer) -> _Read:
     """The error of an answer, as far as it can be read: a proxy on the way may answer with a page."""
-    try:
-        error = _body(answer.body).error
-    except (msgspec.DecodeError, RecursionError):
-        error = _Error()
+    error = read(_body, answer.body, _NO_BODY).error
     details = list(_details(error))
     code = next((name for detail in details if (name := name_in(detail.error_code))), "")
     reason = next((name for detail in details if (name := name_in(detail.reason))), "")
@@ -113,8 +111,7 @@ def _error_in(answer: Answer) -> _Read:
 
 def _details(error: _Error) -> Iterator[_Detail]:
     for detail in error.details:
-        with contextlib.suppress(msgspec.DecodeError, RecursionError):
-            yield _detail(detail)
+        yield read(_detail, bytes(detail), _NO_DETAIL)
 
 
 def _what_to_mend(error: _Read) -> str:

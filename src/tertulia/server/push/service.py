@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -22,6 +23,8 @@ class OpenCredential(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Secrets
     updated_at: int
     """With the SID it names these very secrets: what is made from them and kept is kept under both."""
+    friendly_name: str | None = None
+    """For who looks at it; nothing is sent by it."""
 
     def __repr__(self) -> str:
         return f"OpenCredential({self.sid}, {self.kind}, ***)"
@@ -81,12 +84,34 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the account has to mend: a credential that is refused, a device of another application."""
 
 
+class Course:
+    """How far a batch has come. Whoever sends it writes here what happens when it happens; others look."""
+
+    __slots__ = ("asked", "heard_at", "known")
+
+    def __init__(self) -> None:
+        self.heard_at = time.monotonic()
+        """When something was heard last; in the beginning, when it began."""
+        self.asked: set[str] = set()
+        """Registrations whose service may have been given the push."""
+        self.known: dict[str, Outcome] = {}
+        """What became of them, by registration."""
+
+    def hear(self, outcome: Outcome) -> Outcome:
+        """This is known now; the same outcome."""
+        self.known[outcome.registration_sid] = outcome
+        self.heard_at = time.monotonic()
+        return outcome
+
+
 class PushService(Protocol):
     """One kind of service; the same object serves all credentials of its kind, many batches at a time."""
 
-    async def send(self, credential: OpenCredential, batch: Batch) -> list[Outcome]:
+    async def send(self, credential: OpenCredential, batch: Batch, course: Course | None = None) -> list[Outcome]:
         """Tell the devices: one outcome for each push, in any order. Never raises for what a service answers, or for a
         credential it cannot work with: then every outcome says so.
+
+        ``course`` hears of each push when it is on its way, and of each outcome when it is known.
 
         Returns within half a minute whatever the service does. Cancelled, it leaves nothing behind.
         """

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from tertulia.server.domain.credentials import Secrets
 
+from .keys import private_key_in
 from .service import Unusable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def service_account_in(secrets: Secrets) -> ServiceAccount:
     text = secrets.secret or secrets.api_key or ""
     try:
         members = _members(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         if text.lstrip().startswith("{"):
             raise Unusable("the credential should hold the JSON of a service account, and it is not whole") from None
         raise Unusable(OLD_SERVER_KEY) from None
@@ -58,20 +59,18 @@ def service_account_in(secrets: Secrets) -> ServiceAccount:
         raise Unusable(GOOGLE_SERVICES)
     try:
         return _account(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Unusable(_fault(members)) from None
 
 
 def signing_key(account: ServiceAccount) -> RSAPrivateKey:
-    """The key to sign with; raises ``Unusable``. Loads a heavy library, and takes milliseconds: for a thread."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    """The key to sign with; raises ``Unusable``.
 
-    try:
-        key = load_pem_private_key(account.private_key.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # the second: it is encrypted
-        raise Unusable("the private_key in the JSON of the service account is no readable PEM") from None
+    Loads a heavy library, and takes half a second at most: for a thread.
+    """
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    key = private_key_in(account.private_key, "the private_key in the JSON of the service account")
     if not isinstance(key, RSAPrivateKey):
         raise Unusable("the private_key in the JSON of the service account is not an RSA key")
     if key.key_size < LEAST_KEY_BITS:
@@ -93,6 +92,6 @@ def _fault(members: dict[str, msgspec.Raw]) -> str:
             return f"the JSON of the service account has no {member.name}"
         try:
             msgspec.json.decode(members[member.name], type=member.type)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return f"the {member.name} in the JSON of the service account is not one"
     return "the JSON of the service account cannot be read"

@@ -9,7 +9,8 @@ from tertulia.server.domain.credentials import CredentialKind
 from tertulia.server.outgoing import Outgoing
 from tertulia.server.settings import PushSettings
 
-from .service import PushService
+from .answers import unexpected
+from .service import Batch, Course, OpenCredential, Outcome, PushService
 
 
 class PushServices:
@@ -26,13 +27,31 @@ class PushServices:
         make = _maker(kind)
         service = self._made.get(make)
         if service is None:
-            service = self._made[make] = make(self._outgoing, self._clock, self._settings)
+            service = self._made[make] = _Supervised(make(self._outgoing, self._clock, self._settings))
         return service
 
     async def close(self) -> None:
         """Their connections end."""
         for service in self._made.values():
             await service.close()
+
+
+class _Supervised:
+    """A push service of which an error of ours makes no exception: the batch is tried again."""
+
+    def __init__(self, service: PushService) -> None:
+        self._service = service
+
+    async def send(self, credential: OpenCredential, batch: Batch, course: Course | None = None) -> list[Outcome]:
+        course = course or Course()
+        try:
+            return await self._service.send(credential, batch, course)
+        except Exception as error:
+            said = unexpected(error)
+            return [course.known.get(push.registration_sid) or said.of(push) for push in batch.pushes]
+
+    async def close(self) -> None:
+        await self._service.close()
 
 
 def _maker(kind: CredentialKind) -> Callable[..., PushService]:

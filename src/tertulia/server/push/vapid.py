@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,6 +13,7 @@ from tertulia.server.domain.credentials import Secrets
 from tertulia.server.domain.subscriptions import is_point
 from tertulia.wire import base64url
 
+from .keys import private_key_in
 from .service import OpenCredential, Unusable
 
 if TYPE_CHECKING:
@@ -22,17 +24,17 @@ LIFE_S: Final = 12 * 3600
 """RFC 8292 allows a day; half of it leaves room for clocks that differ."""
 RENEWED_BEFORE_S: Final = 3600
 """A token with less life than this left is made anew."""
-MOST_KEPT: Final = 2_000
-"""Tokens and key pairs; the oldest go first. Endpoints come from browsers, so anybody can name new origins."""
+MOST_ORIGINS: Final = 50
+"""Of a credential, tokens for so many are kept; the oldest go first. Browsers say where their endpoints are, so anybody
+can name new origins: he pushes out tokens of that credential alone."""
+MOST_KEPT: Final = 1_000
+"""Credentials something is kept of; the one that was used longest ago goes first."""
 NO_CONTACT: Final = "mailto:nobody@example.com"
 """Whom services may write to where a credential has no ``subject``. Apple refuses hosts that no name server knows: this
 one exists, and is nobody's (RFC 2606)."""
 
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the group of P-256: private keys are numbers below it."""
-
-Name = TypeVar("Name")
-Value = TypeVar("Value")
 
 
 class VapidKeys(msgspec.Struct, frozen=True):
@@ -71,6 +73,18 @@ def new_pair() -> tuple[str, str]:
     return base64url.encode(point), base64url.encode(key.private_numbers().private_value.to_bytes(32))
 
 
+class _Kept:
+    """Of one version of a credential."""
+
+    __slots__ = ("known", "tokens", "unusable")
+
+    def __init__(self) -> None:
+        self.known: tuple[VapidKeys, ECKey] | None = None
+        self.unusable: str | None = None
+        self.tokens: dict[str, tuple[str, int]] = {}
+        """By origin, with their ends."""
+
+
 class VapidTokens:
     """The ``Authorization`` of pushes: a token for each origin and credential, kept while it lives.
 
@@ -79,40 +93,50 @@ class VapidTokens:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pairs: dict[tuple[str, int], tuple[VapidKeys, ECKey]] = {}
-        self._tokens: dict[tuple[str, int, str], tuple[str, int]] = {}
+        self._kept: OrderedDict[tuple[str, int], _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def authorization(self, credential: OpenCredential, origin: str) -> str:
         """The header's value for a push service; raises ``Unusable``."""
         now_s = self._clock.now() // 1_000_000
-        name = (credential.sid, credential.updated_at, origin)
-        value, expires_at_s = self._tokens.get(name, ("", 0))
+        kept = self._of(credential)
+        value, expires_at_s = kept.tokens.get(origin, ("", 0))
         if now_s <= expires_at_s - RENEWED_BEFORE_S and expires_at_s <= now_s + LIFE_S:
             return value
-        keys, signing = self._pair(credential)
+        keys, signing = self._pair(kept, credential)
         expires_at_s = now_s + LIFE_S
         value = f"vapid t={_signed(signing, keys.subject, origin, expires_at_s)}, k={keys.public}"
-        self._keep(self._tokens, name, (value, expires_at_s))
+        with self._lock:
+            kept.tokens.pop(origin, None)
+            kept.tokens[origin] = (value, expires_at_s)
+            if len(kept.tokens) > MOST_ORIGINS:
+                del kept.tokens[next(iter(kept.tokens))]
         return value
 
-    def _pair(self, credential: OpenCredential) -> tuple[VapidKeys, ECKey]:
+    def _pair(self, kept: _Kept, credential: OpenCredential) -> tuple[VapidKeys, ECKey]:
         from joserfc.jwk import ECKey
 
-        name = (credential.sid, credential.updated_at)
-        known = self._pairs.get(name)
-        if known is None:
-            keys = read_keys(credential.secrets)
-            known = (keys, ECKey.import_key(keys.private))
-            self._keep(self._pairs, name, known)
-        return known
+        if kept.unusable is not None:
+            raise Unusable(kept.unusable)
+        if kept.known is None:
+            try:
+                keys = read_keys(credential.secrets)
+            except Unusable as why:
+                kept.unusable = str(why)
+                raise
+            kept.known = (keys, ECKey.import_key(keys.private))
+        return kept.known
 
-    def _keep(self, kept: dict[Name, Value], name: Name, value: Value) -> None:
+    def _of(self, credential: OpenCredential) -> _Kept:
+        name = (credential.sid, credential.updated_at)
         with self._lock:
-            kept.pop(name, None)
-            kept[name] = value
-            while len(kept) > MOST_KEPT:
-                del kept[next(iter(kept))]
+            kept = self._kept.get(name)
+            if kept is None:
+                kept = self._kept[name] = _Kept()
+                if len(self._kept) > MOST_KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(name)
+            return kept
 
 
 def _signed(key: ECKey, subject: str, origin: str, expires_at_s: int) -> str:
@@ -123,15 +147,13 @@ def _signed(key: ECKey, subject: str, origin: str, expires_at_s: int) -> str:
 
 
 def _private_key(text: str) -> EllipticCurvePrivateKey:
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     wrong = Unusable("the private key of the credential is neither 32 bytes in base64url nor a PEM of P-256")
     if text.startswith("-----BEGIN"):
         try:
-            loaded = load_pem_private_key(text.encode(), None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # no PEM; one with a password; one nobody knows
+            loaded = private_key_in(text, "the private key of the credential", takes_rsa=False)
+        except Unusable:
             raise wrong from None
         if not isinstance(loaded, ec.EllipticCurvePrivateKey) or not isinstance(loaded.curve, ec.SECP256R1):
             raise wrong

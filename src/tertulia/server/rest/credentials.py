@@ -113,7 +113,7 @@ async def fetch_credential(call: Call) -> CredentialView:
 
 @OPERATIONS.operation("POST", "/Credentials/{credential}", UpdateCredential)
 async def update_credential(call: Call, form: UpdateCredential) -> CredentialView:
-    """Change a credential; what is not sent stays, another type needs the secrets of that type."""
+    """Change a credential; what is not sent stays. Another type, or Apple's other way, needs all secrets of it."""
     credential = await call.execute(
         domain.UpdateCredential(
             credential=call.path["credential"],

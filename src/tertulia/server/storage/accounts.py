@@ -23,6 +23,11 @@ class Accounts:
     async def get(self, sid: str) -> Account | None:
         return await ACCOUNTS.get(self._connection, sid)
 
+    async def is_suspended(self, sid: str) -> bool:
+        """Whether nothing is done in its name; nor for one that is gone."""
+        sql = "SELECT NOT EXISTS (SELECT 1 FROM accounts WHERE sid = $1 AND suspended_at IS NULL)"
+        return bool(await self._connection.value(sql, sid))
+
     async def first(self) -> Account | None:
         """The account made at the first start."""
         # Not by SID alone: that of the first account may be one the operator has chosen.

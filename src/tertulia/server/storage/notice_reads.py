@@ -56,12 +56,13 @@ class NoticeReads:
         )
         return Subject(*row) if row else None
 
-    async def about(self, subject_sid: str) -> list[Notice]:
-        """What was told about a message or a participant of a service that is there, in order."""
+    async def about(self, subject_sid: str, since: int) -> list[Notice]:
+        """What was told since then about a message or a participant of a service that is there, in order."""
         rows = await self._connection.rows(
             f"SELECT {NOTICES.qualified('n')} FROM push_notices AS n JOIN services AS s ON s.sid = n.service_sid"
-            " WHERE n.subject_sid = $1 ORDER BY n.sid",
+            " WHERE n.subject_sid = $1 AND n.created_at >= $2 ORDER BY n.sid",
             subject_sid,
+            since,
         )
         return NOTICES.entities(rows)
 

@@ -30,6 +30,8 @@ class Device(msgspec.Struct, frozen=True):
     is_online: bool
     """Its user is connected to a node that is alive; known only where reachability is on."""
     is_muted: bool
+    roster_created: int | None = None
+    """The number of its user's item in the conversation's roster, where that is looked at."""
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class Notices:
     async def devices_of_members(self, conversation_sid: str, now: int) -> list[Device]:
         """The devices of all members. One statement."""
         rows = await self._connection.rows(
-            f"SELECT {_DEVICE}, p.notification_level = 'muted' FROM participants AS p"
+            f"SELECT {_DEVICE}, p.notification_level = 'muted', p.roster_created FROM participants AS p"
             " JOIN push_registrations AS r ON r.service_sid = p.service_sid AND r.identity = p.identity"
             f" {_CREDENTIAL} WHERE p.conversation_sid = $2 AND {_HAS_USER}",
             now,
@@ -87,7 +89,7 @@ class Notices:
     async def devices_of(self, user_sid: str, now: int) -> list[Device]:
         """The devices of a user; of one who was deleted none, though somebody else has his identity now."""
         rows = await self._connection.rows(
-            f"SELECT {_DEVICE}, 1 = 0 FROM users AS u"
+            f"SELECT {_DEVICE}, 1 = 0, NULL FROM users AS u"
             " JOIN push_registrations AS r ON r.service_sid = u.service_sid AND r.identity = u.identity"
             f" {_CREDENTIAL} WHERE u.sid = $2",
             now,
@@ -140,11 +142,26 @@ class Notices:
         return DELIVERIES.entities(rows)
 
     async def trim(self, before: int, limit: int) -> int:
-        """Drop at most so many notices that are older, with their deliveries; how many rows went."""
+        """Drop at most so many deliveries of notices that are older, and so many notices that have none; how many went.
+
+        A notice may have lost some of its deliveries then: it is not to be shown (``NoticeReads.about``).
+        """
+        gone = await self._connection.execute(
+            "DELETE FROM push_deliveries WHERE (notice_sid, registration_sid) IN"
+            " (SELECT d.notice_sid, d.registration_sid FROM push_notices AS n"
+            " JOIN push_deliveries AS d ON d.notice_sid = n.sid WHERE n.created_at < $1"
+            " ORDER BY n.created_at, n.sid LIMIT $2)",
+            before,
+            limit,
+        )
         old = "SELECT sid FROM push_notices WHERE created_at < $1 ORDER BY created_at, sid LIMIT $2"
-        gone = await self._connection.execute(f"DELETE FROM push_deliveries WHERE notice_sid IN ({old})", before, limit)
-        return gone + await self._connection.execute(f"DELETE FROM push_notices WHERE sid IN ({old})", before, limit)
+        return gone + await self._connection.execute(
+            f"DELETE FROM push_notices WHERE sid IN (SELECT sid FROM ({old}) AS oldest"
+            " WHERE NOT EXISTS (SELECT 1 FROM push_deliveries AS d WHERE d.notice_sid = oldest.sid))",
+            before,
+            limit,
+        )
 
 
 def _device(row: Row) -> Device:
-    return Device(*row[:5], *map(bool, row[5:]))
+    return Device(*row[:5], *map(bool, row[5:8]), *row[8:])

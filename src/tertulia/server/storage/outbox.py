@@ -28,7 +28,7 @@ from typing import Final
 
 import msgspec
 
-from tertulia.server.domain.jobs import Attempt, Job, Promised
+from tertulia.server.domain.jobs import AGAIN, Attempt, Job, Promised
 
 from .database import Connection, Row
 
@@ -163,7 +163,7 @@ class Outbox:
         not.
         """
         busy, busy_accounts = busy or {}, busy_accounts or {}
-        full = [receiver for receiver, count in busy.items() if per_receiver is not None and count >= per_receiver]
+        full = full_of(busy, per_receiver)
         full_accounts = [account for account, count in busy_accounts.items() if count >= limit]
         condition, parameters = _due(now, kinds, full, full_accounts)
         candidates = await self._connection.rows(
@@ -336,6 +336,17 @@ class Outbox:
         return len(keys)
 
 
+def full_of(busy: Mapping[str, int], per_receiver: int | None) -> list[str]:
+    """The receivers that get no more."""
+    if per_receiver is None:
+        return []
+    return [receiver for receiver, count in busy.items() if count >= _share(receiver, per_receiver)]
+
+
+def _share(receiver: str, per_receiver: int) -> int:
+    return max(per_receiver // 4, 1) if receiver.startswith(AGAIN) else per_receiver
+
+
 def numbered(values: Collection[object], start: int = 1) -> str:
     """``$1, $2, ...`` for so many parameters."""
     return ", ".join([f"${number}" for number in range(start, start + len(values))])
@@ -373,7 +384,7 @@ def _chosen(
         if len(ids) >= limit:
             break
         if receiver is not None:
-            if per_receiver is not None and taken.get(receiver, 0) >= per_receiver:
+            if per_receiver is not None and taken.get(receiver, 0) >= _share(receiver, per_receiver):
                 continue
             if account is not None:
                 share = shares.get(account, 0)

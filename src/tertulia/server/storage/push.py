@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tertulia.server.domain.push import USE_NOTED_US, PushRegistration
+from tertulia.server.domain.push import FAMILIES, USE_NOTED_US, PushRegistration, device_of
 
 from .database import Connection
 from .paging import Page, padded, page, placeholders
@@ -30,22 +30,44 @@ class RegistrationFilter(msgspec.Struct, frozen=True):
     identities: tuple[str, ...] = ()
 
 
+def device_query(service_sid: str, identity: str, kind: str, address: str) -> tuple[str, tuple[str, ...]]:
+    """The statement that finds a device, and others that have to be left out.
+
+    Earlier releases kept addresses as they were sent: tokens of Apple's in one case or the other, and subscriptions
+    as browsers write them, or with blanks; those of the identity in whatever way.
+    """
+    place = device_of(kind, address)[1]
+    if kind == "webpush" and place != address:
+        text = msgspec.json.encode(place).decode().removesuffix('"')
+        bounds = [f"{start}{text}" for start in ('{"endpoint":', '{"endpoint": ')]
+        # What begins so, and goes on with the end of the text.
+        parameters = [bound + end for bound in bounds for end in ('"', "#")]
+        of_address = " OR ".join(
+            f"(service_sid = $1 AND kind = 'webpush' AND address >= ${at} AND address < ${at + 1})" for at in (3, 5)
+        )
+    else:
+        parameters = [place, address, place.upper() if kind == "apn" else address]
+        kinds = ", ".join(f"'{one}'" for one in FAMILIES.get(kind, (kind,)))
+        of_address = f"(service_sid = $1 AND kind IN ({kinds}) AND address IN ($3, $4, $5))"
+    sql = (
+        f"SELECT {REGISTRATIONS.columns} FROM push_registrations"
+        f" WHERE (service_sid = $1 AND identity = $2) OR {of_address} ORDER BY sid FOR UPDATE"
+    )
+    return sql, (service_sid, identity, *parameters)
+
+
 class PushRegistrations:
     __slots__ = ("_connection",)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def of_device(self, service_sid: str, kind: str, address: str) -> list[PushRegistration]:
-        """Those of one device, locked: one, unless the operator allows several owners."""
-        rows = await self._connection.rows(
-            f"SELECT {REGISTRATIONS.columns} FROM push_registrations"
-            " WHERE service_sid = $1 AND kind = $2 AND address = $3 ORDER BY sid FOR UPDATE",
-            service_sid,
-            kind,
-            address,
-        )
-        return REGISTRATIONS.entities(rows)
+    async def of_device(self, service_sid: str, identity: str, kind: str, address: str) -> list[PushRegistration]:
+        """Those of one device, however it is spelled, locked: one, unless the operator allows several owners."""
+        sql, parameters = device_query(service_sid, identity, kind, address)
+        found = REGISTRATIONS.entities(await self._connection.rows(sql, *parameters))
+        device = device_of(kind, address)
+        return [one for one in found if device_of(one.kind, one.address) == device]
 
     async def get(self, sid: str) -> PushRegistration | None:
         return await REGISTRATIONS.get(self._connection, sid)
@@ -162,21 +184,29 @@ class PushRegistrations:
             *padded(sids),
         )
 
-    async def remove_gone(self, service_sid: str, since: Mapping[str, int]) -> list[PushRegistration]:
-        """Drop registrations of devices that are no more, each unless it was renewed after it went; those dropped."""
+    async def remove_gone(
+        self, service_sid: str, since: Mapping[str, int]
+    ) -> tuple[list[PushRegistration], list[PushRegistration]]:
+        """Drop registrations of devices that are no more, each unless it was renewed after it went.
+
+        Those dropped, and those that were renewed.
+        """
         found = await self._connection.rows(
             f"SELECT {REGISTRATIONS.columns} FROM push_registrations WHERE service_sid = $1"
             f" AND sid IN ({placeholders(len(since), first=2)}) FOR UPDATE",
             service_sid,
             *padded(tuple(since)),
         )
-        gone = [one for one in REGISTRATIONS.entities(found) if one.updated_at <= since[one.sid]]
+        gone: list[PushRegistration] = []
+        renewed: list[PushRegistration] = []
+        for one in REGISTRATIONS.entities(found):
+            (gone if one.updated_at <= since[one.sid] else renewed).append(one)
         if gone:
             await self._connection.execute(
                 f"DELETE FROM push_registrations WHERE sid IN ({placeholders(len(gone), first=1)})",
                 *padded([one.sid for one in gone]),
             )
-        return gone
+        return gone, renewed
 
     async def account_with_unused(self, before: int) -> str | None:
         """An account that has registrations of no use since then."""

@@ -16,6 +16,8 @@ from msgspec import UNSET, Meta, UnsetType, inspect
 from tertulia.server.domain.errors import BAD_PARAMETER, Row, TertuliaError
 from tertulia.server.domain.values import parse_date
 
+from .odd_json import mended
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 Folded = Annotated[str, Meta(extra={"fold": True})]
@@ -28,6 +30,10 @@ _MANY: Final = 2
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """Parameters of a form or a query."""
+
+
+class Tolerant(msgspec.Struct, frozen=True):
+    """A JSON body that is taken when it is well-formed at all, whatever characters and members stand in it."""
 
 
 def one_of(*values: str) -> Any:
@@ -81,6 +87,7 @@ class Reader(Generic[S]):
         assert isinstance(info, inspect.StructType)
         self._kinds = {field.encode_name: _kind(field.type) for field in info.fields}
         self._required = tuple(field.encode_name for field in info.fields if field.required)
+        self._is_tolerant = issubclass(form, Tolerant)
         self._decode_json = msgspec.json.Decoder(form).decode
 
     def of_form(self, body: bytes) -> S:
@@ -94,11 +101,17 @@ class Reader(Generic[S]):
     def of_json(self, body: bytes) -> S:
         """From a JSON object; no body is an empty one. Raises 20001 for what is missing or does not fit."""
         if b"\\u0000" in body and _NUL_IN_JSON.search(body):
-            raise BAD_PARAMETER("The body contains a NUL character")
+            if not self._is_tolerant:
+                raise BAD_PARAMETER("The body contains a NUL character")
+            body = mended(body)
         try:
             return self._decode_json(body or b"{}")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except msgspec.ValidationError as error:
             raise _unfit(error) from None
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            if self._is_tolerant and (other := mended(body)) != body:
+                return self.of_json(other)
+            raise BAD_PARAMETER(f"Invalid parameters: {_fault(error)}") from None
 
     def _read(self, fields: dict[str, list[str]], where: str) -> S:
         data: dict[str, str | list[str]] = {}
@@ -131,6 +144,15 @@ def _kind(type_: inspect.Type) -> int:
         if isinstance(option, inspect.Metadata) and (option.extra or {}).get("fold"):
             return _FOLDED
     return _ONE
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a body that cannot be read, in words of ours: the decoder's are for who reads our code."""
+    if isinstance(error, UnicodeError):
+        return "The body is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "The body is nested too deeply"
+    return "The body is not JSON, or holds half of a character"
 
 
 _IN_WORDS: Final = re.compile(r"Expected `(int|bool)(?: \| null)?`, got `\w+`")

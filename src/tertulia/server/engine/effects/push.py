@@ -35,6 +35,8 @@ async def message_added(unit: Unit, change: MessageAdded) -> None:
             conversation_sid=message.conversation_sid,
             message_index=message.index,
             actor=message.author,
+            roster_event=change.conversation.roster_event,
+            happened_at=unit.now,
         )
     )
 
@@ -71,6 +73,7 @@ def _tell_who_is_concerned(unit: Unit, kind: PushKind, participant: Participant)
             actor=unit.caller.author,
             concerned=participant.user_sid,
             is_muted=participant.notification_level == NotificationLevel.MUTED,
+            happened_at=unit.now,
         )
     )
 
