@@ -34,6 +34,11 @@ class Owned(NamedTuple):
     types: tuple[str, ...]
 
     @property
+    def place(self) -> str:
+        """Whose device token it is: fcm is gcm by another name."""
+        return "fcm" if self.kind == "gcm" else self.kind
+
+    @property
     def address(self) -> str:
         return BROWSER % self.name if self.kind == "webpush" else f"device {self.name}"
 
@@ -58,7 +63,7 @@ def ought(
     members: Iterable[Member], devices: Iterable[Owned], author: str, left: set[int], is_enabled: bool
 ) -> list[str]:
     """Who is told, found out the long way."""
-    owned = {(one.kind, one.address): one for one in devices}  # the last one has it
+    owned = {(one.place, one.address): one for one in devices}  # the last one has it
     audible = {member.identity for member in members if not member.is_muted and member.identity != author}
     return sorted(
         one.address
