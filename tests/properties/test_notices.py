@@ -18,9 +18,9 @@ from tests.engine.world import new_world
 PEOPLE = ("ana", "ben", "cleo", "dan")
 TYPES = ("new_message", "added_to_conversation")
 FITTING = {("fcm", "fcm"), ("gcm", "fcm"), ("fcm", "gcm"), ("gcm", "gcm"), ("apn", "apn"), ("webpush", "webpush")}
-BROWSER = (
-    '{"endpoint":"https://push.test/%s","keys":{"auth":"AAAAAAAAAAAAAAAAAAAAAA","p256dh":"BGsX0fLhLEJH-Lzm5WOkQPJ3A32B'
-    'LeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}}'
+BROWSER = (  # as the server spells it
+    '{"endpoint":"https://push.test/%s","keys":{"p256dh":"BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-'
+    'eFivOM1drMV7Oy7ZAaDe_UfU","auth":"AAAAAAAAAAAAAAAAAAAAAA"}}'
 )
 
 
