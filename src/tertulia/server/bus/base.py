@@ -89,6 +89,16 @@ class NotificationsChanged(msgspec.Struct, frozen=True, tag="notifications"):
         return NODES
 
 
+class GatewaysChanged(msgspec.Struct, frozen=True, tag="gateways"):
+    """Gateways of an account, or the addresses they serve, are different now."""
+
+    account_sid: str
+
+    @property
+    def topic(self) -> str:
+        return NODES
+
+
 class KeysChanged(msgspec.Struct, frozen=True, tag="keys"):
     """An API key was revoked, an account suspended or reinstated: what is remembered of either is old."""
 
@@ -119,6 +129,7 @@ Publication = (
     | ServiceGone
     | HooksChanged
     | NotificationsChanged
+    | GatewaysChanged
     | KeysChanged
     | ReachabilityTurned
 )

@@ -291,8 +291,20 @@ ADDRESS_IS_PROXY = Row(
 )
 ADDRESS_EMPTY = Row(50411, InvalidRequest, "Address is empty", "Send an address.")
 PROXY_EMPTY = Row(50412, InvalidRequest, "Proxy address is empty", "Send a proxy address.")
+PROXY_NOT_OURS = Row(
+    50413,
+    InvalidRequest,
+    "The account may not use this proxy address",
+    "Use one of its senders: `tertulia channels list` shows them.",
+)
 CHANNELS_DIFFER = Row(
     50414, InvalidRequest, "Address and proxy address are of different channels", "Use addresses of one channel."
+)
+NO_WHATSAPP_SENDER = Row(
+    50415,
+    InvalidRequest,
+    "The proxy address is no WhatsApp sender",
+    "Use a WhatsApp number that is a sender of the account.",
 )
 BINDING_TAKEN = Row(
     50416,
@@ -345,6 +357,12 @@ GROUP_EXISTS = Row(
     Conflict,
     "Group MMS with given participant list already exists",
     "Use the conversation that the message names.",
+)
+PROJECTED_NOT_OURS = Row(
+    50439,
+    InvalidRequest,
+    "The account may not use this projected address",
+    "Use one of its senders: `tertulia channels list` shows them.",
 )
 NO_PROXY_TO_REMOVE = Row(50440, InvalidRequest, "Participant has no proxy address to remove", "Leave it out.")
 PROXY_NEEDS_ADDRESS = Row(

@@ -19,11 +19,14 @@ from tertulia.server.outgoing.calls import (
 from tertulia.server.outgoing.multiplexed import Multiplexed
 from tertulia.server.outgoing.resolving import Resolve, look_up
 from tertulia.server.outgoing.slots import Slots
-from tertulia.server.outgoing.targets import target_of
+from tertulia.server.outgoing.targets import Target, target_of
 from tertulia.server.settings import Settings
 
 if TYPE_CHECKING:
+    import ssl
+
     from tertulia.server.outgoing.pool import Pool
+    from tertulia.server.outgoing.streams import Stream
 
 
 class Outgoing:
@@ -87,6 +90,23 @@ class Outgoing:
         )
         self._multiplexed.add(multiplexed)
         return multiplexed
+
+    async def dial(self, host: str, port: int, *, tls: ssl.SSLContext | None, limit_s: float) -> Stream:
+        """A connection to a machine that speaks something else than HTTP, within this time; raises ``CallFailed``.
+
+        Addresses are judged as for any call; with ``tls`` (see ``trust``) the machine proves to be ``host``. Whoever
+        asks for it closes it: it is neither kept nor counted here. Raises ``RuntimeError`` after ``close``.
+        """
+        from tertulia.server.outgoing.opening import Opener
+
+        if self._is_closed:
+            raise RuntimeError("no calls after close()")
+        opener = Opener(self._resolve, tls, allow_private=self._allow_private)
+        target = Target(scheme="https" if tls else "", host=host, port=port, path="", headers=[])
+        try:
+            return await opener.open(target, limit_s, None)
+        except NoAnswer as failure:
+            raise CallFailed(failure.kind, f"{host}:{port}", failure.detail) from None
 
     async def close(self) -> None:
         """Drop all connections; calls under way fail. A call after it raises ``RuntimeError``."""

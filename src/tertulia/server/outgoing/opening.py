@@ -22,9 +22,9 @@ HEAD_START_S = 0.25
 
 
 class Opener:
-    """Makes connections to receivers, as far as they may be called."""
+    """Makes connections to receivers, as far as they may be called; without ``tls`` only plain ones."""
 
-    def __init__(self, resolve: Resolve, tls: ssl.SSLContext, *, allow_private: bool) -> None:
+    def __init__(self, resolve: Resolve, tls: ssl.SSLContext | None, *, allow_private: bool) -> None:
         self._look_ups = LookUps(resolve)
         self._tls = tls
         self._allow_private = allow_private
@@ -36,6 +36,7 @@ class Opener:
                 addresses = await self._addresses(target.host, target.port, account)
                 stream = await first_of(addresses, lambda address: connect(address, target.port))
                 if target.scheme == "https":
+                    assert self._tls is not None
                     await stream.start_tls(self._tls, target.host)
                 return stream
         except TimeoutError:

@@ -7,7 +7,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import certifi
@@ -27,12 +27,40 @@ def trusting(protocol: str) -> ssl.SSLContext:
     return _trusting(ssl.get_default_verify_paths(), protocol)
 
 
+def trusting_only(authorities: str) -> ssl.SSLContext:
+    """For what is not HTTP: believes these authorities, in PEM, in place of the system's; empty: as ``trusting``.
+
+    Read once, and not to be changed either. Raises ``ValueError`` for what is no PEM.
+    """
+    return _trusting_only(authorities) if authorities else _trusting(ssl.get_default_verify_paths(), None)
+
+
+@lru_cache(maxsize=64)
+def _trusting_only(authorities: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=authorities)
+    except (OSError, TypeError, ValueError):  # their texts can quote it
+        raise ValueError("the authorities are no certificates in PEM") from None
+
+
+def serving(certificate: ClientCertificate) -> ssl.SSLContext:
+    """For those who call us: proves who we are. Raises ``ValueError`` for a certificate that cannot be used."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _prove(context, certificate)
+    return context
+
+
 def presenting(certificate: ClientCertificate, protocol: str) -> ssl.SSLContext:
     """As ``trusting``, and proves itself with a certificate; raises ``ValueError`` for one that cannot be used.
 
     Raises ``OSError`` where the system has no room for it now.
     """
     context = _made(ssl.get_default_verify_paths(), protocol)
+    _prove(context, certificate)
+    return context
+
+
+def _prove(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
     # A line between them: a certificate may end without one.
     pem = f"{certificate.certificate}\n{certificate.private_key}\n".encode()
     try:
@@ -41,21 +69,21 @@ def presenting(certificate: ClientCertificate, protocol: str) -> ssl.SSLContext:
             context.load_cert_chain(path, password="")
     except (ssl.SSLError, ValueError):  # their texts can quote the file
         raise ValueError("the certificate or its key is no PEM, or they do not belong together") from None
-    return context
 
 
 @cache
-def _trusting(paths: ssl.DefaultVerifyPaths, protocol: str) -> ssl.SSLContext:
+def _trusting(paths: ssl.DefaultVerifyPaths, protocol: str | None) -> ssl.SSLContext:
     return _made(paths, protocol)
 
 
-def _made(paths: ssl.DefaultVerifyPaths, protocol: str) -> ssl.SSLContext:
+def _made(paths: ssl.DefaultVerifyPaths, protocol: str | None) -> ssl.SSLContext:
     has_own = paths.cafile or paths.capath
     context = ssl.create_default_context(cafile=None if has_own else certifi.where())
     if paths.cafile and not context.cert_store_stats()["x509"]:
         # The library says nothing about a file that it could not open, and would believe nobody from now on.
         os.close(os.open(paths.cafile, os.O_RDONLY))
-    context.set_alpn_protocols([protocol])
+    if protocol is not None:
+        context.set_alpn_protocols([protocol])
     return context
 
 
