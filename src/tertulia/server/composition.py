@@ -69,6 +69,7 @@ from tertulia.server.rest import ACCOUNT_API, ADDITIONS
 from tertulia.server.sealing import Sealer
 from tertulia.server.settings import Settings
 from tertulia.server.storage.database import Database
+from tertulia.server.switchboard import Switchboard, keywords_of
 from tertulia.server.web.admission import Admission
 from tertulia.server.web.asgi import HttpApp, UploadLimits, is_upload
 from tertulia.server.web.auth import AccessTokens
@@ -142,11 +143,15 @@ class Server:
             settings.media,
             sealer.key_id,
         )
+        self.switchboard = Switchboard(
+            settings, database, sealer, clock, new_sid, base_url, self.outgoing, self.engine, self.media, blobs
+        )
         rest, client, media = self._make_dispatchers(identities, tokens, links)
         self.application = HttpApp(
             rest,
             client,
             media,
+            callbacks=self.switchboard.callbacks,
             is_ready=self._is_ready,
             document=cache(lambda: describe([*rest.operations, *client.operations, *media.operations])),
             body_limit_bytes=settings.server.body_limit_bytes,
@@ -159,7 +164,7 @@ class Server:
         self.node = self._make_node(base_url, tokens, route)
         self.revocations = Revocations(database, self.node.connections, self._tasks.spawn, settings.tokens.recheck_s)
         # In this order: who is turned out and comes back at once must not be believed again.
-        for receive in (identities.receive, tokens.receive, self.revocations.receive):
+        for receive in (identities.receive, tokens.receive, self.revocations.receive, self.switchboard.receive):
             self.bus.subscribe(NODES, receive)
         self.presence_sweep = PresenceSweep(database, self.engine, self.bus, clock)
         self.housekeeping = self._make_housekeeping()
@@ -181,6 +186,11 @@ class Server:
                 rest_pre_action=settings.webhooks.rest_pre_action,
                 flows=settings.webhooks.flow_urls(),
                 media_quota_bytes=settings.media.service_quota_bytes,
+                keywords=keywords_of(settings.channels),
+                channel_validity_s=settings.channels.validity_s,
+                gateways_per_account=settings.channels.gateways_per_account,
+                senders_per_account=settings.channels.senders_per_account,
+                may_listen=settings.channels.may_listen,
                 keeps_done_jobs=settings.jobs.keep_done_days > 0,
             ),
             self._sealer,
@@ -206,6 +216,8 @@ class Server:
             PageTokens(self._sealer),
             self.media,
             PushExplaining(self._database, self._clock, self.settings.push.log_days),
+            self.switchboard.channels,
+            self.switchboard.gateways,
         )
         turns = Turns(HTTP_TURNS_PER_TICK, limits.requests_waiting)
         rest_admission = Admission(turns, limits.rate("rest_requests_at_once"))
@@ -223,6 +235,7 @@ class Server:
             RetentionTrimmer(self._database, self.engine, clock, settings.retention).trim,
             OrphanRemover(self.queries.media, self.engine, clock, settings.media).forget,
             MediaCount(self.queries.media).look,
+            *self.switchboard.trimming(),
         ]
         if self._blobs is not None:
             also.append(BlobSweep(self._blobs, self._sealer.key_id, self.queries.media, clock).sweep)
@@ -243,6 +256,7 @@ class Server:
             CallWebhook: webhooks,
             ReplayMessages: ReplayPerformer(self.queries.webhooks, settings.webhooks.flow_urls(), webhooks),
             **lifecycle_performers(self.engine),
+            **self.switchboard.performers(),
             **push_performers(
                 self.engine,
                 PushQueries(self._database, self._sealer),
@@ -344,6 +358,7 @@ class Server:
             self.presence_sweep.run(),
         ):
             self._loops.append(asyncio.create_task(loop))
+        self.switchboard.start()
 
     async def drain(self) -> None:
         """Clients are asked to come back, spread over a few seconds: each when what it has asked for is answered."""
@@ -366,6 +381,7 @@ class Server:
         for task in self._loops:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self.switchboard.stop()
         await self._tasks.cancel()
         await self.node.presence.stop()
         await self.push_services.close()

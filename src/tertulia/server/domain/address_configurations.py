@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from tertulia.wire.sids import ADDRESS_CONFIGURATION, FLOW, is_sid
 
-from .addresses import EMAIL, SMS, check_address, kind_of
+from .addresses import EMAIL, SMS, check_address, keep_canonical, kind_of
 from .base import Change, Command, Entity
 from .errors import (
     ADDRESS_EMPTY,
@@ -31,6 +31,11 @@ ADDRESS_KINDS: Final = ("sms", "whatsapp", "messenger", "gbm", "email", "rcs", "
 
 _SHORT_CODE: Final = re.compile(r"[0-9]{3,8}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
+
+
+def label_of(kind: str) -> str:
+    """What metrics call a kind of address: strangers can write prefixes of their own."""
+    return kind if kind in ADDRESS_KINDS else "other"
 
 
 class AutoCreation(StrEnum):
@@ -143,6 +148,9 @@ class CreateAddressConfiguration(AddressFields, frozen=True, kw_only=True):
     address: str
     address_country: str | None = None
 
+    def __post_init__(self) -> None:
+        keep_canonical(self, "address")
+
     def check(self) -> None:
         if self.kind not in ADDRESS_KINDS:
             raise BAD_PARAMETER(f"Type is one of {', '.join(ADDRESS_KINDS)}")
@@ -156,10 +164,16 @@ class UpdateAddressConfiguration(AddressFields, frozen=True, kw_only=True):
     configuration: str
     """SID or address."""
 
+    def __post_init__(self) -> None:
+        keep_canonical(self, "configuration")
+
 
 class DeleteAddressConfiguration(Command[None], frozen=True, kw_only=True):
     configuration: str
     """SID or address."""
+
+    def __post_init__(self) -> None:
+        keep_canonical(self, "configuration")
 
 
 class AddressConfigured(Change, frozen=True, kw_only=True):

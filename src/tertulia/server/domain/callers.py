@@ -12,6 +12,8 @@ class CallerKind(StrEnum):
     """Holder of the account's token or of an API key: every permission."""
     IDENTITY = "identity"
     """A user, by an access token: the permissions of his roles."""
+    CHANNEL = "channel"
+    """Somebody who writes to us from outside: he may send what he has written, and nothing else."""
     SYSTEM = "system"
     """A timer, or the server itself."""
 
@@ -31,6 +33,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The device, as the token names it."""
     push_credential_sid: str | None = None
     """The credential under which the token's device is registered for push."""
+    address: str | None = None
+    """Of somebody on a channel: where he writes from."""
+    source: str | None = None
+    """What webhooks are told that his deeds come from; None: what his kind says."""
 
     @property
     def is_identity(self) -> bool:
@@ -42,7 +48,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def author(self) -> str:
-        """The name under which this caller's deeds are kept: his identity, or ``system`` (semantics 3.3)."""
+        """The name under which this caller's deeds are kept: his identity, or ``system`` (semantics 3.3).
+
+        An address is no such name: it is the author of a message, but a user might have it for his identity.
+        """
         return self.identity if self.identity is not None else "system"
 
     @property
@@ -82,6 +91,11 @@ def identity(
 def link_holder(account_sid: str, service_sid: str) -> Caller:
     """Whoever has one of our signed URLs: a user whom nobody knows, so that he may do what it says and nothing else."""
     return Caller(kind=CallerKind.IDENTITY, account_sid=account_sid, service_sid=service_sid, identity="")
+
+
+def channel(account_sid: str, address: str, *, source: str | None = None) -> Caller:
+    """Somebody whose message came in over a channel; hooks are on (semantics 1.2)."""
+    return Caller(kind=CallerKind.CHANNEL, account_sid=account_sid, address=address, source=source)
 
 
 def operator() -> Caller:

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from tertulia.wire.sids import is_sid
 
+from .addresses import keep_canonical
 from .base import Change, Command, Entity
 from .errors import (
     BAD_PARAMETER,
@@ -69,6 +70,8 @@ class Conversation(Entity, frozen=True):
     newest_at: int | None
     message_count: int
     participant_count: int
+    bound_count: int
+    """Participants who have an address: where there are none, a message goes out to nobody (semantics 4.5)."""
     group_key: str | None
     """The sorted addresses of a group text; unique among the account's open conversations (semantics 4.6)."""
     webhook_count: int
@@ -168,6 +171,9 @@ class ConversationFields(Command[Conversation], frozen=True, kw_only=True):
     email_name: str | UnsetType | None = UNSET
     created_at: int | UnsetType = UNSET
     updated_at: int | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        keep_canonical(self, "email_address")
 
     def check(self) -> None:
         if isinstance(self.friendly_name, str):
@@ -270,8 +276,27 @@ class ListedMember(msgspec.Struct, frozen=True):
     event: int
 
 
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """The message from outside that a conversation was made for. Printed without addresses and content."""
+
+    address: str
+    """The person's; in a group all whom the message reached."""
+    proxy_address: str | None
+    """Ours that it came to; None in a group."""
+    author_address: str | None
+    """In a group: its sender."""
+    body: str | None
+    media: str | None
+    """Its files, as a message has them."""
+
+    def __repr__(self) -> str:
+        return "Opening(***)"
+
+
 class ConversationCreated(Change, frozen=True, kw_only=True):
     conversation: Conversation
+    opening: Opening | None = None
+    """None where somebody has asked for it."""
 
 
 class ConversationUpdated(Change, frozen=True, kw_only=True):

@@ -51,6 +51,8 @@ class Message(Entity, frozen=True):
     """Its files in order, as JSON (``domain.media.MediaPart``); None when there are none."""
     content_sid: str | None = None
     """The template it was made from."""
+    content_variables: str | None = None
+    """What its placeholders stand for, as JSON: channels that have templates of their own fill them in."""
 
 
 def check_body(body: str | None) -> None:
@@ -92,6 +94,8 @@ class SendMessage(Command[Message], frozen=True, kw_only=True):
     content_variables: str | None = None
     created_at: int | UnsetType = UNSET
     updated_at: int | UnsetType = UNSET
+    skips_channels: bool = False
+    """It is not sent out to people on channels: they have had it, and it is imported."""
 
     def check(self) -> None:
         check_length(self.author, limits.AUTHOR_CHARS, AUTHOR_TOO_LONG, "Author")
@@ -143,6 +147,7 @@ class DeleteMessage(Command[None], frozen=True, kw_only=True):
 class MessageAdded(Change, frozen=True, kw_only=True):
     message: Message
     conversation: Conversation
+    skips_channels: bool = False
 
 
 class MessageUpdated(Change, frozen=True, kw_only=True):

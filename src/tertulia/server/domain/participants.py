@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import UNSET, UnsetType
 
-from .addresses import MessagingBinding
+from .addresses import MessagingBinding, keep_canonical
 from .base import Change, Command, Entity
 from .conversations import Conversation
 from .errors import (
@@ -63,6 +63,11 @@ class Participant(Entity, frozen=True):
         return self.identity is not None
 
     @property
+    def is_bound(self) -> bool:
+        """He is reached by an address; counted in the conversation's ``bound_count``."""
+        return self.address is not None
+
+    @property
     def kind(self) -> str:
         """How clients see it: ``chat`` whenever there is an identity (realtime 11.3)."""
         return "chat" if self.identity is not None else self.binding.kind or "chat"
@@ -88,6 +93,9 @@ class AddParticipant(Command[Participant], frozen=True, kw_only=True):
     role_sid: str | None = None
     created_at: int | UnsetType = UNSET
     updated_at: int | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        keep_canonical(self, "address", "proxy_address", "projected_address")
 
     @property
     def binding(self) -> MessagingBinding:
@@ -139,6 +147,9 @@ class UpdateParticipant(Command[Participant], frozen=True, kw_only=True):
     last_read_at: int | UnsetType = UNSET
     created_at: int | UnsetType = UNSET
     updated_at: int | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        keep_canonical(self, "proxy_address", "projected_address")
 
     def check(self) -> None:
         if self.attributes is not UNSET:

@@ -61,14 +61,15 @@ class Receipt(Entity, frozen=True):
         return self.passed.split()
 
 
-def advanced(receipt: Receipt, status: str, error_code: int, now: int) -> Receipt:
+def advanced(receipt: Receipt, status: str, error_code: int, now: int, *, overrules: bool = False) -> Receipt:
     """The receipt after a report; the same one when the report is late, or says nothing new.
 
     A receipt never goes backwards. ``failed`` and ``undelivered`` are final, except that a later ``delivered`` wins, as
     carriers do this; so does ``read``, which implies it. UNVERIFIED: a failure that was overruled counts no more.
+    With ``overrules`` any state that is none overrules it: of several parts the one that had failed has come after all.
     """
     before, to = ReceiptStatus(receipt.status), ReceiptStatus(status)
-    if not _moves(before, to):
+    if not moved_status(before, to) and not (overrules and before in FAILURES and to not in FAILURES):
         return receipt
     passed = set(receipt.states).difference(FAILURES)
     if to in FAILURES:
@@ -84,7 +85,8 @@ def advanced(receipt: Receipt, status: str, error_code: int, now: int) -> Receip
     )
 
 
-def _moves(before: ReceiptStatus, to: ReceiptStatus) -> bool:
+def moved_status(before: ReceiptStatus, to: ReceiptStatus) -> bool:
+    """Whether a report of ``to`` brings what is at ``before`` further."""
     if before in FAILURES:
         return to in (_DELIVERED, _READ)
     if to in FAILURES:

@@ -16,12 +16,14 @@ from msgspec import UNSET
 
 from . import limits
 from .content import Content
-from .content_types import SHOWN, TYPES, Types
-from .errors import BODY_TOO_LONG, CONTENT_TYPE_UNSUPPORTED
+from .content_types import SHOWN, TYPES, MediaContent, Types
+from .errors import BODY_TOO_LONG, CONTENT_TYPE_UNSUPPORTED, TertuliaError
 from .messages import check_body
 
 RICH: Final = "application/x-vnd.com.twilio.rich."
 """What the content type of a rich body begins with; the type of the template follows, its slash turned into a dot."""
+
+MEDIA: Final = "twilio/media"
 
 _PLACEHOLDER: Final = re.compile(rf"\{{\{{([^{{}}]{{1,{limits.CONTENT_VARIABLE_KEY_CHARS}}})\}}\}}")
 _encode: Final = msgspec.json.Encoder().encode
@@ -59,6 +61,18 @@ def render(content: Content, variables: Mapping[str, str]) -> Rendered:
     check_body(body)
     data = _encode({"data": filler.fill_all(msgspec.to_builtins(content.types.get(chosen)))})
     return Rendered(body or None, chosen, data.decode())
+
+
+def media_urls(content: Content, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Where the files of a template are that shows files, its placeholders filled in; none of another one."""
+    part = content.types.media
+    if not isinstance(part, MediaContent) or content.types.richest != MEDIA:
+        return ()
+    try:
+        urls = _Filler({**content.variables, **variables}).fill_all(part.media)
+    except TertuliaError:  # it has become too long since the message was made
+        return ()
+    return tuple(url for url in urls if url.startswith(("https://", "http://")))
 
 
 def text_fallback(types: Types) -> str | None:

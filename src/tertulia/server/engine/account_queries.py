@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from tertulia.server.domain.address_configurations import AddressConfiguration
+from tertulia.server.domain.addresses import canonical
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.credentials import Credential
 from tertulia.server.domain.errors import RESOURCE_NOT_FOUND
+from tertulia.server.domain.gateways import Gateway, Sender
 from tertulia.server.domain.notifications import NotificationSettings
 from tertulia.server.domain.push import PushRegistration
 from tertulia.server.storage.address_configurations import AddressConfigurations
 from tertulia.server.storage.credentials import Credentials
 from tertulia.server.storage.database import Database
+from tertulia.server.storage.gateways import Gateways, Senders
 from tertulia.server.storage.notifications import Notifications
 from tertulia.server.storage.paging import Page
 from tertulia.server.storage.push import PushRegistrations, RegistrationFilter
@@ -38,7 +41,7 @@ class AccountQueries:
     async def address_configuration(self, caller: Caller, key: str) -> AddressConfiguration:
         """By SID or address."""
         async with self._database.snapshot() as connection:
-            found = await AddressConfigurations(connection).find(caller.account_sid, key)
+            found = await AddressConfigurations(connection).find(caller.account_sid, canonical(key))
         if found is None:
             raise RESOURCE_NOT_FOUND()
         return found
@@ -49,6 +52,29 @@ class AccountQueries:
         """Those of one kind, or of all."""
         async with self._database.snapshot() as connection:
             return await AddressConfigurations(connection).page(caller.account_sid, kind, wanted)
+
+    async def gateway(self, caller: Caller, key: str) -> Gateway:
+        """By SID or name."""
+        async with self._database.snapshot() as connection:
+            found = await Gateways(connection).find(caller.account_sid, key)
+        if found is None:
+            raise RESOURCE_NOT_FOUND()
+        return found
+
+    async def gateways(self, caller: Caller, wanted: Page) -> list[Gateway]:
+        async with self._database.snapshot() as connection:
+            return await Gateways(connection).page(caller.account_sid, wanted)
+
+    async def sender(self, caller: Caller, address: str) -> Sender:
+        async with self._database.snapshot() as connection:
+            found = await Senders(connection).find(caller.account_sid, canonical(address))
+        if found is None:
+            raise RESOURCE_NOT_FOUND()
+        return found
+
+    async def senders(self, caller: Caller, wanted: Page) -> list[Sender]:
+        async with self._database.snapshot() as connection:
+            return await Senders(connection).page(caller.account_sid, wanted)
 
     async def registration(self, caller: Caller, service_sid: str, sid: str) -> PushRegistration:
         async with self._database.snapshot() as connection:

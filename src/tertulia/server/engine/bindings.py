@@ -17,6 +17,7 @@ from tertulia.server.domain.errors import (
 )
 from tertulia.server.domain.participants import Participant, UpdateParticipant
 
+from .gateways import require_ours
 from .newcomers import require_user, role_of
 from .pairs import require_free_pair
 from .unit import Unit
@@ -29,6 +30,12 @@ async def changed_binding(
     participant = _with_projected(await _with_proxy(unit, before, command), command)
     if participant.binding != before.binding:
         participant.binding.check()
+        await require_ours(
+            unit,
+            before.account_sid,
+            participant.proxy_address if participant.proxy_address != before.proxy_address else None,
+            participant.projected_address if participant.projected_address != before.projected_address else None,
+        )
     participant = await _with_identity(unit, participant, command, conversation)
     if not participant.is_chat and participant.binding.kind is None:
         raise IDENTITY_MISSING("Without its number nobody could be reached: remove the participant")

@@ -16,6 +16,7 @@ from tertulia.server.domain.participants import AddParticipant, Participant, Par
 from tertulia.server.domain.services import Service
 
 from .conversations import move, new_conversation
+from .gateways import require_ours
 from .groups import grouped
 from .newcomers import require_user
 from .pairs import require_free_pair
@@ -58,6 +59,7 @@ async def _reserve(
             conversation,
             roster_event=participant.roster_event,
             participant_count=conversation.participant_count + 1,
+            bound_count=conversation.bound_count + participant.is_bound,
         )
     conversation = await grouped(unit, conversation, bound=is_bound)
     await unit.conversations.save(conversation, empty)
@@ -65,6 +67,7 @@ async def _reserve(
 
 
 async def _member(unit: Unit, wish: AddParticipant, service: Service, conversation: Conversation) -> Participant:
+    await require_ours(unit, conversation.account_sid, wish.proxy_address, wish.projected_address, theirs=wish.address)
     user_sid = None
     if wish.identity is not None:
         user_sid = (await require_user(unit, service, conversation, wish.identity)).sid

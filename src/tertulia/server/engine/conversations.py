@@ -98,6 +98,7 @@ async def new_conversation(unit: Unit, command: ConversationFields, service: Ser
         newest_at=None,
         message_count=0,
         participant_count=0,
+        bound_count=0,
         group_key=None,
         webhook_count=0,
         document_event=0,

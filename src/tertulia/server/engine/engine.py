@@ -132,6 +132,8 @@ class Engine:
                 raise NOT_PERMITTED("This is not open to clients")
             if (field := overstepped(rule, command)) is not None:
                 raise MAY_NOT_SET_ROLE() if field == "role_sid" else NOT_PERMITTED(f"{field} is not open to clients")
+        if caller.kind is CallerKind.CHANNEL and not rule.for_channels:
+            raise NOT_PERMITTED("This is not open to people on channels")
         if caller.mutation_id is not None and (
             len(caller.mutation_id) > MUTATION_ID_CHARS or "\0" in caller.mutation_id
         ):
@@ -152,7 +154,9 @@ class Engine:
 
     def _may_be_asked(self, caller: Caller) -> bool:
         """Timers have no hooks; account holders those they asked for, if the installation lets them (semantics 1.2)."""
-        return caller.is_identity or (caller.kind is CallerKind.ACCOUNT and self._policy.rest_pre_action)
+        if caller.kind is CallerKind.ACCOUNT:
+            return self._policy.rest_pre_action
+        return caller.kind in (CallerKind.IDENTITY, CallerKind.CHANNEL)
 
     async def _ask(self, wish: Wish, pre_event: str) -> Wish:
         """The wish as the hook's receiver lets it pass; raises 50056 when he does not.

@@ -24,10 +24,10 @@ async def grouped(unit: Unit, conversation: Conversation, *, bound: bool) -> Con
         return msgspec.structs.replace(conversation, group_key=None)
     if len(members) > unit.policy.group_text_participants:
         raise GROUP_TOO_LARGE()
-    key = group_key(members)
-    numbers = [member.number for member in members]
+    numbers = [member.own for member in members]
     if len(set(numbers)) < len(numbers) and None not in numbers:
         raise GROUP_MEMBER_TWICE()
+    key = group_key(members)
     if key is not None and key != conversation.group_key:
         holder = await unit.conversations.with_group_key(conversation.account_sid, key)
         if holder is not None and holder != conversation.sid:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import UNSET
 
 from tertulia.server.domain.attachments import parts_text
+from tertulia.server.domain.conversations import Conversation
 from tertulia.server.domain.errors import BODY_MISSING, GROUP_AUTHOR, MEDIA_BODY
 from tertulia.server.domain.media import Media
 from tertulia.server.domain.messages import (
@@ -52,6 +55,25 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         participant_sid: str | None = scene.seat.sid
     else:
         participant_sid = await unit.participants.authored(before, author)
+    return await add_message(
+        unit, command, before, author=author, participant_sid=participant_sid, body=body, files=files
+    )
+
+
+async def add_message(
+    unit: Unit,
+    command: SendMessage,
+    before: Conversation,
+    *,
+    author: str,
+    participant_sid: str | None,
+    body: str | None,
+    files: Sequence[Media],
+) -> Message:
+    """Put a message at the end of an open conversation, under its lock; revives an idle one.
+
+    Raises 50513 when nobody who takes part in a group text is its author.
+    """
     if before.group_key is not None and participant_sid is None:
         raise GROUP_AUTHOR()
     created_at = unit.now if command.created_at is UNSET else command.created_at
@@ -74,6 +96,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
         event=before.messages_event + 1,
         media=parts_text(files),
         content_sid=command.content_sid,
+        content_variables=command.content_variables,
     )
     conversation = msgspec.structs.replace(
         before.revived(unit.now),
@@ -88,7 +111,7 @@ async def send_message(unit: Unit, command: SendMessage, scene: ConversationScen
     if files:
         await attach(unit, files, message)
     await unit.conversations.save(conversation, before)
-    unit.record(MessageAdded(message=message, conversation=conversation))
+    unit.record(MessageAdded(message=message, conversation=conversation, skips_channels=command.skips_channels))
     record_transition(unit, conversation, before, "EVENT")
     return message
 
@@ -160,6 +183,7 @@ async def delete_message(unit: Unit, command: DeleteMessage, scene: MessageScene
     await unit.messages.remove(message)
     if message.delivery is not None:
         await unit.receipts.remove_of_message(message.sid)
+        await unit.channel_messages.remove_of_messages([message.sid])
     if message.media is not None:
         let_go(unit, await unit.media.remove_of_message(message.sid))
     conversation = msgspec.structs.replace(

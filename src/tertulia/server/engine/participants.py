@@ -30,6 +30,7 @@ from tertulia.server.domain.sync import ObjectKind, object_sid
 from tertulia.server.domain.users import User
 
 from .bindings import changed_binding
+from .gateways import require_ours
 from .groups import grouped, left
 from .horizon import moved
 from .newcomers import require_user, role_of
@@ -88,6 +89,9 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
     service = await unit.services.find(before.account_sid, before.service_sid)
     if service is None:
         raise CONVERSATION_NOT_FOUND()
+    await require_ours(
+        unit, before.account_sid, command.proxy_address, command.projected_address, theirs=command.address
+    )
     user: User | None = None
     number: int | None = None
     if command.identity is not None:
@@ -108,6 +112,7 @@ async def _add(unit: Unit, command: AddParticipant, before: Conversation) -> Par
         revived,
         roster_event=participant.roster_event,
         participant_count=before.participant_count + 1,
+        bound_count=before.bound_count + participant.is_bound,
         document_event=before.document_event + (revived.state != before.state),
     )
     await unit.participants.add(participant)
@@ -211,7 +216,9 @@ async def save_participant(
 ) -> Participant:
     """Write a changed participant under new numbers: of the roster, and of his own map if his side of it changed."""
     conversation = msgspec.structs.replace(
-        conversation_before.joined_by(edited.identity, unit.now), roster_event=conversation_before.roster_event + 1
+        conversation_before.joined_by(edited.identity, unit.now),
+        roster_event=conversation_before.roster_event + 1,
+        bound_count=conversation_before.bound_count + edited.is_bound - before.is_bound,
     )
     participant = msgspec.structs.replace(edited, roster_event=conversation.roster_event)
     side = (before.user_sid, before.last_read_index, before.notification_level)
@@ -247,7 +254,10 @@ async def remove_participant(unit: Unit, command: RemoveParticipant, scene: Part
 async def remove_from(unit: Unit, before: Conversation, participant: Participant) -> None:
     """Take a participant out of a conversation, leaving tombstones in the roster and in his own map."""
     conversation = msgspec.structs.replace(
-        before, roster_event=before.roster_event + 1, participant_count=before.participant_count - 1
+        before,
+        roster_event=before.roster_event + 1,
+        participant_count=before.participant_count - 1,
+        bound_count=before.bound_count - participant.is_bound,
     )
     await unit.participants.remove(participant)
     if conversation.is_open:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tertulia.server.domain.accounts import Account
+from tertulia.server.domain.addresses import canonical
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.conversations import Conversation, ConversationState
 from tertulia.server.domain.errors import (
@@ -171,7 +172,7 @@ class Queries:
 
     async def memberships_of_address(self, service_sid: str, address: str, wanted: Page) -> list[Membership]:
         async with self._database.snapshot() as connection:
-            return await Memberships(connection).of_address(service_sid, address, wanted)
+            return await Memberships(connection).of_address(service_sid, canonical(address), wanted)
 
     # --- for users
 

@@ -82,6 +82,9 @@ FREE: Final[frozenset[str]] = frozenset(
         *("CreateService", "ConfigureService", "DeleteService", "UpdateAccount", "ConfigureNotifications"),
         *("CreateCredential", "UpdateCredential", "DeleteCredential"),
         *("CreateAddressConfiguration", "UpdateAddressConfiguration", "DeleteAddressConfiguration"),
+        # Who has sent it was not asked whether he may, and cannot be told to wait.
+        *("AcceptArrivals", "TakeMessage", "OpenForStranger", "DropArrival", "JoinParts"),
+        *("AddGateway", "UpdateGateway", "RemoveGateway", "AddSender", "UpdateSender", "RemoveSender"),
         *("CreateContent", "UpdateContent", "DeleteContent", "RequestApproval"),
         # Uploads have limits of their own.
         *("KeepMedia", "DeleteMedia", "ForgetOrphans"),
@@ -96,6 +99,7 @@ FREE: Final[frozenset[str]] = frozenset(
         *("ApplyTimers", "ActivateConversation", "AbandonConversation", "ForgetUnusedPush", "ForgetOldMessages"),
         *("RemoveConversationRemains", "RemoveServiceRemains", "RemoveUserRemains", "ChooseRetention"),
         *("ArriveUser", "DepartUser", "DepartNode", "SettleReachability", "ExpectReceipts", "RecordReceipt"),
+        *("BeginSending", "PostponeSending", "RecordSent", "RecordRefusal", "RecordReports"),
         *("CreateAccount", "SuspendAccount", "ReinstateAccount", "CreateKey", "RevokeKey"),
     }
 )

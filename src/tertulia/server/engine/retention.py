@@ -50,7 +50,9 @@ async def forget_old_messages(unit: Unit, command: ForgetOldMessages, _scene: Ac
     if not old:
         return 0
     await unit.messages.remove_up_to(before.sid, old[-1].index)
-    await unit.receipts.remove_of_messages([message.sid for message in old if message.delivery is not None])
+    delivered = [message.sid for message in old if message.delivery is not None]
+    await unit.receipts.remove_of_messages(delivered)
+    await unit.channel_messages.remove_of_messages(delivered)
     let_go(unit, await unit.media.remove_of_messages([message.sid for message in old if message.media is not None]))
     conversation = before
     for message in old:

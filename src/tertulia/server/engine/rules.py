@@ -48,6 +48,8 @@ class Rule(msgspec.Struct, frozen=True):
     """The fields that an identity must leave alone, as they are then."""
     pre_hook: str | None = None
     """The event that a receiver may be asked about before; he may say no (semantics 1.4)."""
+    for_channels: bool = False
+    """People on channels may send it: it brings what they have written."""
 
 
 RULES: Final[dict[type[Command[Any]], Rule]] = {}
@@ -62,11 +64,13 @@ def handles(
     for_clients: bool = True,
     clients_set: tuple[str, ...] | None = None,
     pre_hook: str | None = None,
+    for_channels: bool = False,
 ) -> Callable[[Callable[[Unit, C, S], Awaitable[R]]], Callable[[Unit, C, S], Awaitable[R]]]:
     """Name the handler of a command, where it takes place and what an identity needs there.
 
     ``pre_hook`` is the event that the account's or the service's hook is asked about before.
     ``clients_set`` are the fields that an identity may set, beside those that say where; all of them unless given.
+    ``for_channels`` opens it to people who write to us from outside: nothing else is.
     Raises ``TypeError`` when the handler does not answer what the command promises.
     """
 
@@ -76,7 +80,7 @@ def handles(
             raise TypeError(f"{handler.__qualname__} answers {answer}, {command.__name__} promises something else")
         unset = {} if clients_set is None else _defaults(command)
         account_only = {field: unset[field] for field in sorted(unset.keys() - set(clients_set or ()))}
-        RULES[command] = Rule(handler, on, needs, answer, for_clients, account_only, pre_hook)
+        RULES[command] = Rule(handler, on, needs, answer, for_clients, account_only, pre_hook, for_channels)
         return handler
 
     return register

@@ -14,20 +14,26 @@ from tertulia.server.domain.base import Change
 from tertulia.server.domain.callers import Caller
 from tertulia.server.domain.jobs import Job, Promised
 from tertulia.server.domain.limits import GROUP_TEXT_PARTICIPANTS
+from tertulia.server.domain.opt_out import Keywords
 from tertulia.server.domain.webhooks import ScopedWebhook
 from tertulia.server.sealing import Sealer
 from tertulia.server.storage.accounts import Accounts
 from tertulia.server.storage.address_configurations import AddressConfigurations
+from tertulia.server.storage.arrivals import Arrivals
+from tertulia.server.storage.channel_messages import ChannelMessages, EarlyReports, Handles
+from tertulia.server.storage.channel_reads import ChannelReads
 from tertulia.server.storage.content import Contents
 from tertulia.server.storage.conversations import Conversations
 from tertulia.server.storage.credentials import Credentials
 from tertulia.server.storage.database import Connection
+from tertulia.server.storage.gateways import Gateways, Senders
 from tertulia.server.storage.media import MediaFiles
 from tertulia.server.storage.memberships import Memberships
 from tertulia.server.storage.messages import Messages
 from tertulia.server.storage.mutations import Mutations
 from tertulia.server.storage.notices import Notices
 from tertulia.server.storage.notifications import Notifications
+from tertulia.server.storage.opt_outs import LastHeard, OptOuts
 from tertulia.server.storage.outbox import Outbox
 from tertulia.server.storage.participants import Participants
 from tertulia.server.storage.presence import Nodes, Presences, Turns
@@ -64,6 +70,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The URL that stands for a flow's SID (semantics 1.1)."""
     media_quota_bytes: int = 0
     """What all files of a service may have together; 0 is no limit."""
+    keywords: Keywords = Keywords()
+    """What people say to hear no more from us, and what they are answered."""
+    channel_validity_s: int = 4 * 3600
+    """How long a message to somebody on a channel is tried."""
+    gateways_per_account: int = 50
+    senders_per_account: int = 1000
+    may_listen: bool = False
+    """Gateways of account holders may open ports of this machine."""
     keeps_done_jobs: bool = False
     """Jobs stay in the outbox when they are done, until housekeeping removes them."""
 
@@ -110,6 +124,15 @@ class Unit:
     credentials = _Made(Credentials)
     address_configurations = _Made(AddressConfigurations)
     notifications = _Made(Notifications)
+    channel_messages = _Made(ChannelMessages)
+    channel_reads = _Made(ChannelReads)
+    handles = _Made(Handles)
+    early_reports = _Made(EarlyReports)
+    gateways = _Made(Gateways)
+    senders = _Made(Senders)
+    arrivals = _Made(Arrivals)
+    opt_outs = _Made(OptOuts)
+    last_heard = _Made(LastHeard)
     nodes = _Made(Nodes)
     presences = _Made(Presences)
     turns = _Made(Turns)

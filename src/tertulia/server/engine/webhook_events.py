@@ -14,7 +14,7 @@ import msgspec
 
 from tertulia.server.domain.attachments import parts_of
 from tertulia.server.domain.base import Change
-from tertulia.server.domain.callers import Caller
+from tertulia.server.domain.callers import Caller, CallerKind
 from tertulia.server.domain.conversations import (
     Conversation,
     ConversationCreated,
@@ -62,6 +62,8 @@ class Event(msgspec.Struct, frozen=True):
     """Of the pre-action event, where there is one."""
     unborn: frozenset[str] = frozenset()
     """The facts that the pre-action event lacks."""
+    settled: frozenset[str] = frozenset()
+    """Those that only the pre-action event has."""
 
 
 def event_of(change: Change) -> Event | None:
@@ -76,11 +78,15 @@ def subject_of(change: Any) -> Conversation | User:
 
 
 _OF_USERS: Final = frozenset((UserCreated, UserUpdated))
+_SOURCES: Final = {CallerKind.IDENTITY: "SDK", CallerKind.CHANNEL: "SDK"}
 
 
 def post_parameters(event: Event, change: Change, caller: Caller, now: int) -> Parameters:
     """What a receiver gets after the change, but for the number of the attempt."""
-    return with_common(event.name, subject_of(change), caller, event.facts(change, now))
+    facts = event.facts(change, now)
+    if event.settled:
+        facts = {name: value for name, value in facts.items() if name not in event.settled}
+    return with_common(event.name, subject_of(change), caller, facts)
 
 
 def pre_parameters(event: Event, change: Change, caller: Caller, now: int) -> Parameters:
@@ -95,7 +101,7 @@ def with_common(name: str, subject: Conversation | User, caller: Caller, facts: 
     common: Facts = {
         "AccountSid": subject.account_sid,
         "EventType": name,
-        "Source": "SDK" if caller.is_identity else "API",
+        "Source": caller.source or _SOURCES.get(caller.kind, "API"),
         "ClientIdentity": caller.identity if caller.is_identity else None,
         "ChatServiceSid": subject.service_sid,
     }
@@ -123,6 +129,19 @@ def _conversation_removed(change: ConversationDeleted, now: int) -> Facts:
     return _conversation(change, now) | {"DateRemoved": millisecond(now)}
 
 
+def _conversation_created(change: ConversationCreated, now: int) -> Facts:
+    opening = change.opening
+    if opening is None:
+        return _conversation(change, now)
+    return _conversation(change, now) | {
+        "MessagingBinding.ProxyAddress": opening.proxy_address,
+        "MessagingBinding.Address": opening.address,
+        "MessagingBinding.AuthorAddress": opening.author_address,
+        "MessageBody": opening.body,
+        "Media": _media(opening.media),
+    }
+
+
 def _state_changed(change: ConversationStateChanged, _now: int) -> Facts:
     return {
         "ConversationSid": change.conversation.sid,
@@ -147,15 +166,15 @@ def _message(message: Message) -> Facts:
         "Author": message.author,
         "ParticipantSid": message.participant_sid,
         "Attributes": message.attributes,
-        "Media": _media(message),
+        "Media": _media(message.media),
     }
 
 
-def _media(message: Message) -> str | None:
-    """JSON with capitalised keys (semantics 1.3)."""
-    if message.media is None:
+def _media(text: str | None) -> str | None:
+    """The files of a message, as its row has them, with capitalised keys (semantics 1.3)."""
+    if text is None:
         return None
-    parts = parts_of(message.media)
+    parts = parts_of(text)
     return _encode(
         [_MediaFact(part.sid, part.filename, part.content_type, part.size, part.category) for part in parts]
     ).decode()
@@ -254,6 +273,7 @@ def _word(flag: bool | None) -> str | None:
 
 
 _NEW_CONVERSATION: Final = frozenset(("ConversationSid", "DateCreated", "DateUpdated"))
+_OPENING: Final = frozenset(("MessageBody", "Media"))
 _NEW_MESSAGE: Final = frozenset(("MessageSid", "Index", "DateCreated", "MessagingServiceSid"))
 _NEW_PARTICIPANT: Final = frozenset(("ParticipantSid", "DateCreated"))
 _HORIZON: Final = frozenset(("LastReadMessageIndex",))
@@ -263,7 +283,9 @@ _USER_STATE: Final = frozenset(("DateCreated", "isOnline", "isNotifiable"))
 MESSAGE_ADDED: Final = Event("onMessageAdded", _message_added, "onMessageAdd", _NEW_MESSAGE)
 
 EVENTS: Final[dict[type[Change], Event]] = {
-    ConversationCreated: Event("onConversationAdded", _conversation, "onConversationAdd", _NEW_CONVERSATION),
+    ConversationCreated: Event(
+        "onConversationAdded", _conversation_created, "onConversationAdd", _NEW_CONVERSATION, _OPENING
+    ),
     ConversationUpdated: Event("onConversationUpdated", _conversation, "onConversationUpdate"),
     ConversationDeleted: Event("onConversationRemoved", _conversation_removed, "onConversationRemove", _REMOVAL),
     ConversationStateChanged: Event("onConversationStateUpdated", _state_changed),

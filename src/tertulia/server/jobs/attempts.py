@@ -49,6 +49,7 @@ class _Failed(NamedTuple):
     why: str
     wait_s: float | None
     """Until the next attempt; None: there is no other."""
+    is_expected: bool = False
 
 
 class Attempts:
@@ -104,6 +105,7 @@ class Attempts:
             return _Failed("what it holds cannot be read: it is of another release", None)
         policy: RetryPolicy | None = None
         asked_s: float | None = None
+        is_expected = False
         limit = asyncio.timeout(self._settings.lease_s * TIME_LIMIT)
         try:
             policy = performer.policy(job)
@@ -116,7 +118,7 @@ class Attempts:
         except GiveUp as end:
             return _Failed(end.why, None)
         except TryAgain as again:
-            why, asked_s = again.why, again.after_s
+            why, asked_s, is_expected = again.why, again.after_s, again.is_expected
         except Exception as error:  # whatever it is, the job must not be lost, nor the worker
             if isinstance(error, TimeoutError) and limit.expired():
                 why = "the time limit ran out"
@@ -126,7 +128,7 @@ class Attempts:
         if policy is None:
             policy = _OF_A_BROKEN_PERFORMER
         age_s = (self._clock.now() - attempt.promised_at) / 1_000_000
-        return _Failed(why, policy.wait_s(attempt.of_step, age_s, self._chance(), asked_s))
+        return _Failed(why, policy.wait_s(attempt.of_step, age_s, self._chance(), asked_s), is_expected)
 
     def _chance(self) -> float:
         return int.from_bytes(self._randomness.draw(4), "big") / (1 << 32)
@@ -187,6 +189,8 @@ class Attempts:
         if due_at is not None:
             facts["next"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due_at // 1_000_000))
         level = logging.ERROR if outcome == "dead" else logging.WARNING
+        if failed is not None and failed.is_expected and outcome == "retry":
+            level = logging.INFO
         log.log(level, f"job.{outcome}", extra=observe.fields(**facts))  # noqa: G004 (one of a closed set)
         return outcome
 

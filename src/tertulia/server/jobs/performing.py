@@ -17,13 +17,15 @@ J_contra = TypeVar("J_contra", bound=Job, contravariant=True)
 class TryAgain(Exception):
     """The attempt failed, another may succeed: after ``after_s``, or as the retry policy says.
 
-    ``why`` is kept with the job and shown: a sentence of ours, without content, addresses or secrets.
+    ``why`` is kept with the job and shown: a sentence of ours, without content, addresses or secrets. What
+    ``is_expected`` is nobody's trouble: the log does not warn of it.
     """
 
-    def __init__(self, why: str, after_s: float | None = None) -> None:
+    def __init__(self, why: str, after_s: float | None = None, *, is_expected: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.after_s = after_s
+        self.is_expected = is_expected
 
 
 class GiveUp(Exception):

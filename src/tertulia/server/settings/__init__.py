@@ -15,6 +15,7 @@ from msgspec.structs import force_setattr
 
 from tertulia.wire.sids import FLOW, is_sid
 
+from .channels import ChannelsSettings as ChannelsSettings
 from .media import BlobsSettings as BlobsSettings
 from .media import MediaSettings as MediaSettings
 from .media import ScannerSettings as ScannerSettings
@@ -320,6 +321,13 @@ class WebhooksSettings(Struct, frozen=True):
             " told after."
         ),
     ] = True
+    extended_source: Annotated[
+        bool,
+        Meta(
+            description="Whether webhooks are told by `Source` which channel a message came in by, as `SMS` or"
+            " `WHATSAPP`. Off: `SDK`, as on the hosted service."
+        ),
+    ] = False
     post_retry: Annotated[
         bool,
         Meta(
@@ -476,6 +484,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     jobs: JobsSettings = JobsSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
+    channels: ChannelsSettings = ChannelsSettings()
     push: PushSettings = PushSettings()
     retention: RetentionSettings = RetentionSettings()
     blobs: BlobsSettings = BlobsSettings()

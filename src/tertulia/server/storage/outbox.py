@@ -273,13 +273,15 @@ class Outbox:
         sql = "SELECT 1 FROM outbox WHERE state = 'leased' AND leased_until <= $1 LIMIT 1"
         return await self._connection.value(sql, now) is not None
 
-    async def expire(self, now: int, limit: int) -> int:
-        """At most ``limit`` jobs whose lease has run out wait again; how many."""
+    async def expire(self, now: int, limit: int, spared: Collection[int] = ()) -> int:
+        """At most ``limit`` jobs whose lease has run out wait again; how many. Not those ``spared``, by id."""
+        others = f" AND id NOT IN ({numbered(spared, 3)})" if spared else ""
         rows = await self._connection.rows(
-            "SELECT id, key FROM outbox WHERE state = 'leased' AND leased_until <= $1"
+            f"SELECT id, key FROM outbox WHERE state = 'leased' AND leased_until <= $1{others}"
             " ORDER BY leased_until, id LIMIT $2 FOR UPDATE SKIP LOCKED",
             now,
             limit,
+            *spared,
         )
         return await self._return(rows, "the lease ran out")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tertulia.server.domain.addresses import GroupMember, MessagingBinding
+from tertulia.server.domain.addresses import GroupMember, MessagingBinding, canonical
 from tertulia.server.domain.conversations import Conversation, ListedMember
 from tertulia.server.domain.participants import Participant
 from tertulia.wire.sids import is_sid
@@ -60,12 +60,25 @@ class Participants:
         """SID of the participant whose identity or address an author's name is (rest 6). Three look-ups, no scan."""
         sid: str | None = await self._connection.value(
             "SELECT sid FROM participants WHERE conversation_sid = $1 AND identity = $2"
-            " UNION ALL SELECT sid FROM participants WHERE service_sid = $3 AND address = $2 AND conversation_sid = $1"
+            " UNION ALL SELECT sid FROM participants WHERE service_sid = $3 AND address = $4 AND conversation_sid = $1"
             " UNION ALL SELECT sid FROM participants"
-            " WHERE service_sid = $3 AND projected_address = $2 AND conversation_sid = $1 LIMIT 1",
+            " WHERE service_sid = $3 AND projected_address = $4 AND conversation_sid = $1 LIMIT 1",
             conversation.sid,
             author,
             conversation.service_sid,
+            canonical(author),
+        )
+        return sid
+
+    async def speaker(self, conversation: Conversation, address: str, proxy_address: str) -> str | None:
+        """SID of the participant who has this address: the one who talks over ours, where there are two of it."""
+        sid: str | None = await self._connection.value(
+            "SELECT sid FROM participants WHERE service_sid = $1 AND address = $2 AND conversation_sid = $3"
+            " ORDER BY CASE WHEN proxy_address = $4 THEN 0 ELSE 1 END, sid LIMIT 1",
+            conversation.service_sid,
+            address,
+            conversation.sid,
+            proxy_address,
         )
         return sid
 

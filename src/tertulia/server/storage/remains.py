@@ -38,7 +38,7 @@ class Remains:
         self._media = MediaFiles(connection)
 
     async def of_conversation(self, sid: str, most: int) -> Gone:
-        """Messages, files, receipts and tombstones of a conversation that is gone."""
+        """Messages, files, receipts, channel messages and tombstones of a conversation that is gone."""
         media: list[Media] = []
         gone = await self._connection.execute(
             'DELETE FROM messages WHERE conversation_sid = $1 AND "index" IN'
@@ -51,6 +51,8 @@ class Remains:
             gone += len(media)
         if gone < most:
             gone += await self._some("receipts", "conversation_sid = $1", sid, most - gone)
+        if gone < most:
+            gone += await self._some_of_channels(sid, most - gone)
         for kind in _OBJECTS:
             if gone < most:
                 gone += await self._connection.execute(
@@ -94,6 +96,15 @@ class Remains:
             if gone < most:
                 gone += await self._some(table, "service_sid = $1", sid, most - gone)
         return Gone(gone, media)
+
+    async def _some_of_channels(self, conversation_sid: str, most: int) -> int:
+        some = "SELECT sid FROM channel_messages WHERE conversation_sid = $1 ORDER BY sid LIMIT $2"
+        gone = await self._connection.execute(
+            f"DELETE FROM handles WHERE channel_message_sid IN ({some})", conversation_sid, most
+        )
+        return gone + await self._connection.execute(
+            f"DELETE FROM channel_messages WHERE sid IN ({some})", conversation_sid, most
+        )
 
     async def _some(self, table: str, where: str, value: str, most: int) -> int:
         return await self._connection.execute(

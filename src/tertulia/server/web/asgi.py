@@ -1,14 +1,15 @@
 """The callable that uvicorn serves: HTTP in, values to the faces, HTTP out.
 
 The host does not matter; the path chooses. ``/v1/typing`` and ``/v1/registrations`` belong to clients, the media of
-services to both, the rest of ``/v1`` to account holders, and so do our additions under ``/push``.
+services to both, the rest of ``/v1`` to account holders, and so do our additions under ``/push``, ``/channels`` and
+``/simulator``. Under ``/callbacks`` the providers of channels call us.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from tertulia.server import observe
 from tertulia.server.domain.errors import BODY_TOO_LARGE, RESOURCE_NOT_FOUND, TertuliaError
@@ -27,15 +28,30 @@ _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
 _CORS: Final = tuple((name.lower().encode(), value.encode()) for name, value in cors.HEADERS)
 _CLIENT_PREFIXES: Final = ("/Client/", "/v3/", "/v1/typing", "/v1/registrations")
-_REST_PREFIXES: Final = ("/v1/", "/push/")
+_REST_PREFIXES: Final = ("/v1/", "/push/", "/channels/", "/simulator/")
+CALLBACKS: Final = "/callbacks/"
 _SERVICES: Final = "/v1/Services/"
 _MEDIA: Final = re.compile(r"/v1/Services/[^/]+/Media(?:Set)?(?:/|$)").match
-_UPLOAD: Final = re.compile(r"/v1/Services/[^/]+/Media").fullmatch
+_UPLOAD: Final = re.compile(r"/v1/Services/[^/]+/Media|/simulator/Phones/[^/]+/Media").fullmatch
 
 
 def is_upload(method: str, path: str) -> bool:
     """Whether the body of such a request is read as it comes, with time limits of its own."""
     return method == "POST" and _UPLOAD(path) is not None
+
+
+class Callbacks(Protocol):
+    """Who answers the providers of channels."""
+
+    @property
+    def limit_bytes(self) -> int:
+        """The largest body."""
+        ...
+
+    async def answer(self, request: Request, url: str, body: Callable[[], Awaitable[bytes]]) -> Reply:
+        """The reply to a request of any method; ``url`` is the whole, as it was asked for. ``body`` brings its body,
+        and raises 20413 for one that is too large."""
+        ...
 
 
 class UploadLimits(NamedTuple):
@@ -60,6 +76,7 @@ class HttpApp:
         client: Dispatcher,
         media: Dispatcher | None = None,
         *,
+        callbacks: Callbacks | None = None,
         is_ready: Callable[[], Awaitable[bool]],
         document: Callable[[], bytes],
         body_limit_bytes: int,
@@ -68,6 +85,7 @@ class HttpApp:
         self._rest = rest
         self._client = client
         self._media = media
+        self._callbacks = callbacks
         self._upload_limits = upload_limits
         self._is_ready = is_ready
         self._document = document
@@ -81,8 +99,10 @@ class HttpApp:
         method = "GET" if is_head else scope["method"]
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("utf-8", "replace")
+        if self._callbacks is not None and path.startswith(CALLBACKS):
+            return await self._callback_answer(self._callbacks, scope, receive, send, path)
         face = self._face(path)
-        if face is not None and face is self._media and method != "OPTIONS":
+        if face is not None and (face is self._media or is_upload(method, path)) and method != "OPTIONS":
             return await self._media_answer(face, scope, receive, send, method, path)
         try:
             reply = await (
@@ -93,6 +113,20 @@ class HttpApp:
         # Pages of other sites may call the APIs, with credentials of their own; what the server says of itself they
         # may not read.
         await _send(send, reply, with_body=not is_head, for_all_origins=face is not None)
+
+    async def _callback_answer(
+        self, callbacks: Callbacks, scope: Scope, receive: Receive, send: Send, path: str
+    ) -> None:
+        """No page of another site has any business here."""
+        headers = _headers(scope["headers"])
+        query = scope["query_string"].decode("utf-8", "replace")
+        request = Request(scope["method"], path, parse_query(query) if query else {}, headers, b"")
+        url = f"{scope['scheme']}://{headers.get('host', 'localhost')}{path}{'?' if query else ''}{query}"
+        try:
+            reply = await callbacks.answer(request, url, lambda: self._body(headers, receive, callbacks.limit_bytes))
+        except CallerGone:
+            return
+        await _send(send, reply, with_body=scope["method"] != "HEAD", for_all_origins=False)
 
     async def _media_answer(
         self, face: Dispatcher, scope: Scope, receive: Receive, send: Send, method: str, path: str
@@ -151,37 +185,27 @@ class HttpApp:
         return await face.dispatch(
             request,
             base_url=f"{scope['scheme']}://{host}" if host else None,
-            body=(lambda: self._body(headers, receive)) if method != "GET" else None,
+            body=(lambda: self._body(headers, receive, self._limit)) if method != "GET" else None,
             incoming=incoming,
         )
 
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+    async def _body(self, headers: dict[str, str], receive: Receive, limit: int) -> bytes:
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length[:16]) > self._limit:
-            raise self._too_large()
+        if length.isdigit() and int(length[:16]) > limit:
+            raise _too_large(limit)
         event = await receive()
         body: bytes = event.get("body", b"")
         if not event.get("more_body"):
-            return self._bounded(event, body)
+            return _bounded(event, body, limit)
         parts, size = [body], len(body)
         while event.get("more_body"):
-            if size > self._limit:
-                raise self._too_large()
+            if size > limit:
+                raise _too_large(limit)
             event = await receive()
             part = event.get("body", b"")
             size += len(part)
             parts.append(part)
-        return self._bounded(event, b"".join(parts))
-
-    def _bounded(self, event: Event, body: bytes) -> bytes:
-        if event["type"] == "http.disconnect":
-            raise CallerGone
-        if len(body) > self._limit:
-            raise self._too_large()
-        return body
-
-    def _too_large(self) -> TertuliaError:
-        return BODY_TOO_LARGE(f"The request body is larger than {self._limit} bytes")
+        return _bounded(event, b"".join(parts), limit)
 
     async def _own(self, method: str, path: str) -> Reply:
         """The pages of the server itself."""
@@ -197,6 +221,18 @@ class HttpApp:
             return Reply(200, self._document())
         message = f"The requested resource {path} was not found"
         return error_reply(RESOURCE_NOT_FOUND.family.status, RESOURCE_NOT_FOUND.code, message)
+
+
+def _bounded(event: Event, body: bytes, limit: int) -> bytes:
+    if event["type"] == "http.disconnect":
+        raise CallerGone
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> TertuliaError:
+    return BODY_TOO_LARGE(f"The request body is larger than {limit} bytes")
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -16,9 +16,11 @@ from typing import Any, Final, Literal, TypeVar, get_type_hints, overload
 
 import msgspec
 
+from tertulia.server.channels.opening import Channels
 from tertulia.server.domain.base import Command
 from tertulia.server.domain.callers import Caller
 from tertulia.server.engine.engine import Engine
+from tertulia.server.engine.gateway_directory import GatewayDirectory
 from tertulia.server.engine.media_store import MediaStore
 from tertulia.server.engine.push_explaining import PushExplaining
 from tertulia.server.engine.queries import Queries
@@ -176,7 +178,7 @@ class Operations:
 class Services:
     """What handlers work with, made once for all requests."""
 
-    __slots__ = ("engine", "media", "page_tokens", "push", "queries", "settings", "typing")
+    __slots__ = ("channels", "engine", "gateways", "media", "page_tokens", "push", "queries", "settings", "typing")
 
     def __init__(
         self,
@@ -187,6 +189,8 @@ class Services:
         page_tokens: PageTokens,
         media: MediaStore | None = None,
         push: PushExplaining | None = None,
+        channels: Channels | None = None,
+        gateways: GatewayDirectory | None = None,
     ) -> None:
         self.engine = engine
         self.queries = queries
@@ -197,6 +201,9 @@ class Services:
         """For the operations of the media face alone."""
         self.push = push
         """For those that explain pushes alone."""
+        self.channels = channels
+        """For those about gateways and phones alone."""
+        self.gateways = gateways
 
 
 class Call:
@@ -205,7 +212,9 @@ class Call:
     __slots__ = (
         "base_url",
         "caller",
+        "channels",
         "engine",
+        "gateways",
         "incoming",
         "media",
         "operation",
@@ -250,6 +259,8 @@ class Call:
         self.page_tokens = services.page_tokens
         self.media = services.media
         self.push = services.push
+        self.channels = services.channels
+        self.gateways = services.gateways
         self.incoming: Incoming | None = None
         """What is not read yet of the request, of an operation with ``body="stream"``."""
 
