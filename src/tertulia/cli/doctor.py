@@ -17,16 +17,20 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tertulia.cli.call import resolve_settings
+from tertulia.cli.channel_opening import opened
 from tertulia.cli.extras import remedy
 from tertulia.cli.installation import url_of
 from tertulia.cli.plain import plain
 from tertulia.cli.urls import local_url
 from tertulia.server import app
+from tertulia.server.channels.base import NotNow
 from tertulia.server.clock import SystemClock
+from tertulia.server.outgoing import Outgoing
 from tertulia.server.push.service import OpenCredential
 from tertulia.server.push.usable import doubts, why_unusable
 from tertulia.server.settings import Settings
 from tertulia.server.sources import Resolved
+from tertulia.server.storage.gateways import Gateways
 
 ANSWER_WITHIN_S = 3.0
 NOT_READY = "it is stopping (server.stopping in its log), or its database does not answer"
@@ -118,16 +122,16 @@ def _space(data: Path) -> Finding:
 
 
 def _database(resolved: Resolved) -> Iterator[Finding]:
-    async def look() -> tuple[list[str], list[OpenCredential]]:
+    async def look() -> tuple[list[str], list[OpenCredential], list[Finding]]:
         async with app.open_installation(resolved.settings, resolved.bootstrap, migrate=False) as installation:
             waiting = installation.plan()
             if waiting:
-                return waiting, []
+                return waiting, [], []
             installation.first_account()
-            return [], await installation.push_credentials()
+            return [], await installation.push_credentials(), await _channels(installation)
 
     try:
-        waiting, credentials = asyncio.run(look())
+        waiting, credentials, channels = asyncio.run(look())
     except app.StartupFailure as failure:
         yield Finding(Verdict.PROBLEM, "database", str(failure))
         return
@@ -136,6 +140,7 @@ def _database(resolved: Resolved) -> Iterator[Finding]:
         return
     yield Finding(Verdict.OK, "database", "opens, is up to date, and its secrets can be read")
     yield from _push(credentials)
+    yield from channels
 
 
 def _push(credentials: Sequence[OpenCredential]) -> Iterator[Finding]:
@@ -153,6 +158,28 @@ def _push(credentials: Sequence[OpenCredential]) -> Iterator[Finding]:
             yield Finding(Verdict.NOTE, "push", f"{place}: {doubt}")
     if usable:
         yield Finding(Verdict.OK, "push", f"{usable} credential{'s' if usable > 1 else ''} that can send")
+
+
+async def _channels(installation: app.Installation) -> list[Finding]:
+    """A problem for each gateway that cannot be opened: people wait for what it should bring."""
+    async with installation.database.snapshot() as connection:
+        gateways = await Gateways(connection).all()
+    usable, found = 0, []
+    outgoing = Outgoing(installation.settings)
+    try:
+        for gateway in gateways:
+            try:
+                async with opened(installation, gateway, outgoing, callback_url=""):
+                    usable += 1
+            except NotNow as problem:
+                place = f"{gateway.name} ({gateway.sid}, {gateway.adapter}) of {gateway.account_sid}"
+                found.append(Finding(Verdict.PROBLEM, "channels", f"{place}: {problem.why}"))
+    finally:
+        await outgoing.close()
+    if usable:
+        text = f"{usable} gateway{'s' if usable > 1 else ''} can be opened; `tertulia channels check` asks providers"
+        found.append(Finding(Verdict.OK, "channels", text))
+    return found
 
 
 def _listening(settings: Settings, base_url: str) -> Finding:

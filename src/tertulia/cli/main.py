@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tertulia import __version__
 from tertulia.cli.argument_kinds import count, message_or_participant, seconds
+from tertulia.cli.channels_args import add_channels
 from tertulia.cli.client_arguments import EXIT_CODES, add_clients
 from tertulia.cli.extras import remedy
 from tertulia.cli.failure import CommandFailed
@@ -102,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_retention(commands, common)
     _add_media(commands, common)
     _add_push(commands, common)
+    add_channels(commands, common, _printing_json())
+    _add_phone(commands, common)
     commands.add_parser("settings", parents=[common], help="print the settings in force and their sources")
     add_clients(commands)
     return parser
@@ -215,6 +218,18 @@ def _add_push(commands: Commands, common: argparse.ArgumentParser) -> None:
     test.add_argument("identity", metavar="IDENTITY", help="whose devices")
     test.add_argument("--service", metavar="IS...", help="chat service (default: the default service)")
     test.add_argument("--wait", type=seconds, default=30, metavar="SECONDS", help="how long at most (default: 30)")
+
+
+def _add_phone(commands: Commands, common: argparse.ArgumentParser) -> None:
+    phone = commands.add_parser("phone", parents=[common, _printing_json()], help="be somebody on a simulated phone")
+    phone.add_argument("number", metavar="NUMBER", help="whose: +1..., whatsapp:+1..., a mailbox")
+    phone.add_argument(
+        "--to", metavar="NUMBER", action="append", default=[], help="whom to write to (default: who wrote last)"
+    )
+    phone.add_argument("--count", metavar="N", type=count, help="end when N messages have come, not with the input")
+    phone.add_argument("--url", help="base URL of the server (default: where it runs, else from the settings)")
+    phone.add_argument("--account", metavar="AC...", help="account (default: the first)")
+    phone.add_argument("--gateway", metavar="NAME", help="simulator to be on, where the account has several")
 
 
 def _printing_json() -> argparse.ArgumentParser:

@@ -56,6 +56,10 @@ class Host:
         await node.tasks.settle(PATIENCE_S)
         await server.presence_sweep.sweep()
         await server.worker.run_due()
+        told = 1
+        while told:
+            told = await server.switchboard.settle()
+            await server.worker.run_due()
         if await server.housekeeping.trim():
             await server.worker.run_due()
         await node.tasks.settle(PATIENCE_S)

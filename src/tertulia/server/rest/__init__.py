@@ -13,6 +13,8 @@ Table of contents, a file per resource:
 * ``credentials``, ``push_bindings``, ``notifications``: which devices are woken, by which service, with which words
 * ``hooks``, ``webhooks``: whom to ask and tell, of accounts and services, of conversations
 * ``views``, ``parameters``: shapes that several resources show, values that several read
+* ``gateways``, ``senders``: of ours: who takes messages to phones and mailboxes, which addresses are the account's
+* ``simulator``, ``phone_views``: of ours: phones that people play, where the setting allows it
 * ``push_explained``: of ours, outside of ``/v1``: why devices were woken or not
 
 Forms and views are named as on the wire. Nearly everything exists under two paths, for the account's default service
@@ -30,6 +32,7 @@ from . import (
     conversation_with_participants,
     conversations,
     credentials,
+    gateways,
     hooks,
     messages,
     notifications,
@@ -39,8 +42,10 @@ from . import (
     push_explained,
     receipts,
     roles,
+    senders,
     service_configuration,
     services,
+    simulator,
     user_conversations,
     users,
     webhooks,
@@ -50,8 +55,11 @@ from .views import FACE, PREFIX
 ACCOUNT_API = Operations(FACE, PREFIX)
 """Everything of this face that is published (rest 1)."""
 
-ADDITIONS = push_explained.OPERATIONS
+ADDITIONS = Operations(FACE)
 """What it answers beside that: it stands apart, so that nothing of ours can be taken for published."""
+
+for _part in (push_explained, gateways, senders, simulator):
+    ADDITIONS.include(_part.OPERATIONS)
 
 for _part in (
     configuration,

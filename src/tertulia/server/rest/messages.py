@@ -30,6 +30,8 @@ OPERATIONS = Operations(FACE, PREFIX)
 LIST = ListRule("messages", size=50, most=100)
 
 ASCENDING, DESCENDING = "asc", "desc"
+_SKIP_FANOUT = "x-skip-fanout"
+"""Not published: with ``true`` people on channels are not sent the message, as they had it before it was imported."""
 
 
 class MediaView(msgspec.Struct, frozen=True):
@@ -155,6 +157,7 @@ async def create_message(call: Call, form: CreateMessage) -> MessageView:
             content_variables=form.content_variables,
             created_at=moment(form.date_created, BAD_DATE_CREATED),
             updated_at=moment(form.date_updated, BAD_DATE_UPDATED),
+            skips_channels=call.request.headers.get(_SKIP_FANOUT, "").strip().lower() == "true",
         )
     )
     return _view(message, call)
