@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run migrate test sdk-parts terminal-parts chat-screens check format sizes docs bench unverified clean
+.PHONY: help run migrate test sdk-parts terminal-parts channel-parts chat-screens check format sizes docs bench unverified clean
 
 help: ## List the chores
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/\1 \2/p' $(MAKEFILE_LIST) | while read -r chore text; do printf '  make %-12s %s\n' "$$chore" "$$text"; done
@@ -21,14 +21,17 @@ run: .venv/.ready-to-run ## Start the server on port 8080 with its data under ./
 migrate: .venv/.ready-to-run ## Bring the database under ./tertulia-data up to date (DATA=)
 	@$(BIN)/tertulia migrate --data $(DATA)
 
-test: .venv/.ready-to-work sdk-parts terminal-parts ## Run all tests, or some: make test ARGS="tests/unit -k settings"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
+test: .venv/.ready-to-work sdk-parts terminal-parts channel-parts ## Run all tests, or some: make test ARGS="tests/unit -k settings"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadfile)
 
 sdk-parts: .venv/.ready-to-work ## Bring Node, its packages and Chromium for the tests of the official SDKs, as far as possible
 	@tools/sdk-parts.sh
 
 terminal-parts: ## Bring tmux for the tests of the chat, as far as possible
 	@tools/terminal-parts.sh
+
+channel-parts: ## Bring Kannel for the tests of its channel, as far as possible
+	@tools/channel-parts.sh
 
 chat-screens: .venv/.ready-to-work ## Draw the pictures of docs/chat.md anew
 	@$(BIN)/python -m tools.chat_screens

@@ -11,7 +11,22 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from . import deletion, fanout, floor, history, idle, machine, pairs, push, sdk, server, slow, start, storm
+from . import (
+    channels,
+    deletion,
+    fanout,
+    floor,
+    history,
+    idle,
+    machine,
+    pairs,
+    push,
+    sdk,
+    server,
+    slow,
+    start,
+    storm,
+)
 from .measure import Mark, Run, Scenario
 
 LIMIT_S = 60.0
@@ -23,7 +38,8 @@ _PACED = Mark("deliveries_per_cpu_s", at_least=50_000)
 _SMALL = Mark("kib_per_connection", at_most=12)
 _LOGIN = Mark("login_cpu_ms", at_most=1.5)
 _NONE_LOST = Mark("lost", at_most=0)
-_PUSHED = (_NONE_LOST, Mark("twice", at_most=0))
+_ONCE = (_NONE_LOST, Mark("twice", at_most=0))
+_IN_ORDER = Mark("out_of_order", at_most=0)
 
 SCENARIOS = (
     Scenario("fanout_100-read", partial(fanout.saturated, members=100, acknowledges=False), (_READ,)),
@@ -51,8 +67,16 @@ SCENARIOS = (
     Scenario("sdk_receive", sdk.receive, (Mark("messages_per_cpu_s", at_least=2000),)),
     Scenario("sdk_start_1000", partial(sdk.start_with_many, conversations=1000), (Mark("rss_mib", at_most=40),)),
     Scenario("slow_reader", slow.slow_reader, (_NONE_LOST,)),
-    Scenario("push-100", partial(push.push, rooms=1, members=100), (Mark("pushes_per_cpu_s", at_least=1500), *_PUSHED)),
-    Scenario("push-5", partial(push.push, rooms=20, members=5), _PUSHED),
+    Scenario("push-100", partial(push.push, rooms=1, members=100), (Mark("pushes_per_cpu_s", at_least=1500), *_ONCE)),
+    Scenario("push-5", partial(push.push, rooms=20, members=5), _ONCE),
+    Scenario(
+        "channels-out",
+        partial(channels.out, receipts=False),
+        (Mark("submits_per_s", at_least=500), *_ONCE),
+    ),
+    Scenario("channels-out_receipts", partial(channels.out, receipts=True), _ONCE),
+    Scenario("channels-in_http", channels.in_by_http, (Mark("kept_per_s", at_least=1000), *_ONCE, _IN_ORDER)),
+    Scenario("channels-in_smpp", channels.in_by_smpp, (Mark("kept_per_s", at_least=1000), *_ONCE, _IN_ORDER)),
     Scenario(
         "deletion",
         deletion.deletion,

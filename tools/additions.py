@@ -6,7 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -15,6 +15,8 @@ from tertulia.server.domain.push_explained import NOT_PLANNED, OFF, WhyNot, noth
 from tertulia.server.rest import ADDITIONS
 from tertulia.server.settings.push import PushSettings
 from tertulia.server.web.operations import Operation
+from tertulia.server.web.paging import Meta
+from tertulia.wire.requests import Reply
 
 HEAD = """\
 <!-- Written by tools/additions.py (`make docs`) from the operations outside of /v1. -->
@@ -41,8 +43,8 @@ def page() -> str:
     for operation in ADDITIONS:
         lines += _operation(operation)
         shown += [shape for shape in _shapes(operation.answer) if shape not in shown]
-    for shape in shown:
-        lines += [f"## {shape.__name__}", "", *_members(shape), ""]
+    for shape in sorted(shown, key=_name):
+        lines += [f"## {_name(shape)}", "", *_members(shape), ""]
     lines += [REASONS]
     known = [*WhyNot, *SkipReason, *OFF.values(), *NOT_PLANNED.values(), nothing_known(PushSettings().log_days)]
     lines += [f"* {reason}" for reason in known]
@@ -50,39 +52,110 @@ def page() -> str:
 
 
 def _operation(operation: Operation) -> Iterator[str]:
-    yield from (f"## {operation.method} {operation.path}", "", inspect.getdoc(operation.handler) or "", "")
+    yield from (f"## {operation.method} {operation.path}", "", _prose(inspect.getdoc(operation.handler) or ""), "")
     if operation.query is not None:
-        names = (f"`{field.encode_name}`" for field in msgspec.structs.fields(operation.query))
-        yield from (f"Query: {', '.join(names)}.", "")
-    (listed,) = _listed(operation.answer)
-    yield from (
-        f"Answer: `meta`, and `{listed[0]}`, a list of [{listed[1].__name__}](#{listed[1].__name__.lower()}).",
-        "",
-    )
+        yield from (*_parameters("Query", operation.query), "")
+    if operation.form is not None:
+        yield from (*_parameters("Form" if operation.body == "form" else "JSON", operation.form), "")
+    if operation.body == "stream":
+        yield from ("Body: the bytes, with their `Content-Type`.", "")
+    yield from (f"Answer: {_answer(operation)}.", "")
 
 
-def _listed(answer: type) -> Iterator[tuple[str, type]]:
-    for name, hint in get_type_hints(answer).items():
-        for inner in get_args(hint):
-            yield name, inner
+def _parameters(kind: str, form: type[msgspec.Struct]) -> Iterator[str]:
+    rows = list(_rows(form))
+    if any(facts for _, facts in rows):
+        yield from (f"{kind}:", "", *(f"* `{name}`{facts}" for name, facts in rows))
+    else:
+        yield f"{kind}: {', '.join(f'`{name}`' for name, _ in rows)}."
 
 
-def _shapes(answer: type) -> Iterator[type]:
-    """What an answer lists, and what that lists in turn."""
-    for _, inner in _listed(answer):
-        if issubclass(inner, msgspec.Struct):
-            yield inner
-            yield from _shapes(inner)
+def _rows(form: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    """Each parameter, and what is to be said of it: nothing of a text that may be left out."""
+    (schema,), _ = msgspec.json.schema_components([form])
+    _, components = msgspec.json.schema_components([form], ref_template="{name}")
+    described = components.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    required = set(described.get("required", ()))
+    docs = {name: text for name, _, text in _documented(form)}
+    for field in msgspec.structs.fields(form):
+        words = [_worded(described["properties"][field.encode_name])]
+        words += ["required"] * (field.encode_name in required)
+        text = docs.get(field.encode_name)
+        facts = f" ({', '.join(words)})" if words != ["text"] else ""
+        yield field.encode_name, facts + (f": {text}" if text else "")
+
+
+def _worded(schema: dict[str, Any]) -> str:
+    """What a parameter is, in words."""
+    if "anyOf" in schema:
+        return _worded(next(one for one in schema["anyOf"] if one.get("type") != "null"))
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema["type"] == "array":
+        return f"{_worded(schema['items'])}, may be repeated"
+    name: str = schema["type"]
+    return {"string": "text", "integer": "whole number"}.get(name, name)
+
+
+def _answer(operation: Operation) -> str:
+    shape = operation.answer
+    if shape is None:
+        return f"{operation.status}, and no body"
+    if shape is Reply:
+        return "the bytes"
+    listed = _listed(shape)
+    if listed is None:
+        return _link(shape)
+    name, inner, has_meta = listed
+    return f"{'`meta`, and ' if has_meta else ''}`{name}`, a list of {_link(inner)}"
+
+
+def _listed(shape: type) -> tuple[str, type, bool] | None:
+    """Of a struct that is a list and nothing else: its name there, what it is of, whether it comes in pages."""
+    hints = get_type_hints(shape)
+    has_meta = hints.pop("meta", None) is not None
+    if len(hints) != 1:
+        return None
+    ((name, hint),) = hints.items()
+    return (name, get_args(hint)[0], has_meta) if get_origin(hint) is list else None
+
+
+def _link(shape: type) -> str:
+    return f"[{_name(shape)}](#{_name(shape).lower()})" if issubclass(shape, msgspec.Struct) else f"`{shape.__name__}`"
+
+
+def _name(shape: type) -> str:
+    return shape.__name__.removesuffix("View")
+
+
+def _shapes(shape: Any) -> Iterator[type]:
+    """The structs that an answer is made of; what a list is made of stands in its operation."""
+    if isinstance(shape, type) and issubclass(shape, msgspec.Struct) and shape not in (Meta, Reply):
+        if _listed(shape) is None:
+            yield shape
+        for hint in get_type_hints(shape).values():
+            yield from _shapes(hint)
+    for inner in get_args(shape):
+        yield from _shapes(inner)
 
 
 def _members(shape: type) -> Iterator[str]:
-    source = Path(inspect.getsourcefile(shape) or "").read_text(encoding="utf-8")
-    node = next(
-        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == shape.__name__
-    )
-    for statement, after in zip(node.body, [*node.body[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            text = ""
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                text = f": {' '.join(str(after.value.value).split())}".replace("``", "`")
-            yield f"* `{statement.target.id}` ({ast.unparse(statement.annotation)}){text}"
+    for name, annotation, text in _documented(shape):
+        yield f"* `{name}` ({annotation})" + (f": {text}" if text else "")
+
+
+def _documented(shape: type) -> Iterator[tuple[str, str, str]]:
+    """Name on the wire, annotation and sentence of each field, with those that it has from its bases."""
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(shape)}
+    for one in reversed([one for one in shape.__mro__ if one.__module__.startswith("tertulia.")]):
+        tree = ast.parse(Path(inspect.getsourcefile(one) or "").read_text(encoding="utf-8"))
+        node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == one.__name__)
+        for statement, after in zip(node.body, [*node.body[1:], None], strict=True):
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                is_said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                text = _prose(str(after.value.value)) if is_said else ""  # type: ignore[union-attr]
+                yield names[statement.target.id], ast.unparse(statement.annotation), text
+
+
+def _prose(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).replace("``", "`")

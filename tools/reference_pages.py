@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import additions, client_reference, owner_demands
+from tools import additions, channels_reference, client_reference, owner_demands
 
 from tertulia.server.domain.errors import CATALOGUE
 from tertulia.server.domain.permissions import (
@@ -125,6 +125,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors(),
         "permissions.md": permissions(),
         "additions.md": additions.page(),
+        "channels.md": channels_reference.page(),
         "client.md": client_reference.page(),
         "owner-demands.md": owner_demands.page(),
     }

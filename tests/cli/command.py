@@ -23,11 +23,11 @@ WITHIN_S = 30.0
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Ours, without what would reach a server by accident."""
+    """Ours, without what would reach a server by accident, and the size of the screen of whoever runs the tests."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("TERTULIA_") and not name.lower().endswith("_proxy")
+        if not name.startswith("TERTULIA_") and not name.lower().endswith("_proxy") and name not in ("COLUMNS", "LINES")
     }
     return {**kept, "PATH": f"{Path(TERTULIA).parent}{os.pathsep}{kept.get('PATH', '')}", **variables}
 

@@ -24,13 +24,13 @@ SM = "SM" + "1" * 32
 async def sent_to(stage: Stage, people: int) -> tuple[Message, list[str]]:
     """A message of ana's that so many are to get on a channel."""
     [room] = await stage.hosted("ana")
+    message = await room.send("hello")  # before they come: nothing goes out, and what is reported is the test's
     made = [
         await stage.world.do(
             AddParticipant, conversation=room.sid, address=f"+1555000{number:04}", proxy_address="+15550009999"
         )
         for number in range(people)
     ]
-    message = await room.send("hello")
     participants = [each.sid for each in made]
     await stage.world.do(ExpectReceipts, conversation=room.sid, message=message.sid, participants=tuple(participants))
     return message, participants

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from tests.contract.channels.heard import installed
+
+from .inbound import Inbound, inbound_of
 from .world import World, new_world
 
 
@@ -11,3 +15,11 @@ from .world import World, new_world
 async def world() -> AsyncIterator[World]:
     async with new_world() as world:
         yield world
+
+
+@pytest.fixture
+async def inbound(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inbound]:
+    """The world, with a gateway that people write to."""
+    with installed(tmp_path / "installed", monkeypatch):
+        async with inbound_of(world, tmp_path / "blobs") as inbound:
+            yield inbound

@@ -43,13 +43,25 @@ async def again(world: World, room: Conversation) -> Conversation:
     [
         (GROUP, {ANN, BOB, OURS}),
         (({"address": ANN}, {"address": BOB}, {"projected_address": OURS}), {ANN, BOB, OURS}),
-        (({"address": ANN}, {"address": BOB}, {"address": CYD, "proxy_address": OURS}), {ANN, BOB, CYD}),
+        (({"address": ANN}, {"address": BOB}, {"address": CYD, "proxy_address": OURS}), {ANN, BOB, OURS}),
+        (({"address": ANN}, {"address": CYD, "proxy_address": OTHER}, GROUP[2]), {ANN, OTHER, OURS}),
+        (({"address": ANN}, {"address": BOB}, {"address": CYD, "proxy_address": OURS}, GROUP[2]), {ANN, BOB, OURS}),
         (GROUP[:2], None),
         (({"address": ANN}, {"address": BOB}, {"address": CYD}), None),
         (({"address": ANN, "proxy_address": OURS}, {"address": BOB, "proxy_address": OURS}, GROUP[2]), None),
         (({"address": ANN}, {"identity": "ana"}, {"identity": "ben"}), None),
     ],
-    ids=["chat", "gateway", "proxied", "two", "nobody of ours", "all proxied", "one bound"],
+    ids=[
+        "chat",
+        "gateway",
+        "proxied",
+        "proxied and chat",
+        "one number for two",
+        "two",
+        "nobody of ours",
+        "all proxied",
+        "one bound",
+    ],
 )
 @pytest.mark.owner_demand(25)
 async def test_when_a_conversation_is_a_group_text(
@@ -109,6 +121,18 @@ async def test_only_long_codes_of_north_america_take_part(world: World, number: 
     with refused(50435, 400):
         await add(world, room, address=number)
     assert (await again(world, room)).participant_count == 3
+
+
+async def test_people_who_would_all_be_seen_as_one_number_are_no_group(world: World) -> None:
+    room = await room_of(world, *({"address": who, "proxy_address": OURS} for who in (BOB, CYD)))
+    with refused(50435, 400, "its phones would show 2 numbers"):
+        await add(world, room, address=ANN)
+
+
+async def test_nobody_takes_part_by_himself_and_by_a_number_of_ours(world: World) -> None:
+    room = await room_of(world, *GROUP)
+    with refused(50437, 409):
+        await add(world, room, address=ANN, proxy_address=OTHER)
 
 
 async def test_a_number_takes_part_once(world: World) -> None:

@@ -152,6 +152,7 @@ A_VALUE = {
     "blobs.bucket": "media",
     "blobs.prefix": "chat/media",
     "scanner.clamd": "127.0.0.1:3310",
+    "channels.media_text": "See {url}",
 }
 ONLY_BESIDE = {
     "blobs.driver": {"TERTULIA_BLOBS_BUCKET": "media"},

@@ -18,4 +18,7 @@ async def stage() -> AsyncIterator[Stage]:
         async with stage.http:
             await stage.set()
             await stage.connect("guest")
-            yield stage
+            try:
+                yield stage
+            finally:
+                await stage.server.switchboard.stop()

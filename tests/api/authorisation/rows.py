@@ -25,6 +25,9 @@ READ_ONLY: Final = (403, 54007)
 
 Body = dict[str, object]
 
+OURS: Final = "+15559999999"
+"""A number of both accounts, each by its own gateway ``phones``."""
+
 
 # --- account API: owner, other service of the owner, other account
 
@@ -40,6 +43,8 @@ class Rest(msgspec.Struct, frozen=True):
     owner: Outcome = DONE
     json: Body | None = None
     """In place of a form."""
+    is_anybodys: bool = False
+    """What its path names, every account may have under that name: each gets its own."""
 
 
 REST: Final[dict[str, Rest]] = {
@@ -123,6 +128,26 @@ REST: Final[dict[str, Rest]] = {
     # Additions of ours, outside of /v1.
     "GET /push/Messages/{message}": Rest(),
     "GET /push/Participants/{participant}": Rest(),
+    "GET /channels/Gateways": Rest(),
+    "POST /channels/Gateways": Rest({"Name": "x", "Adapter": "simulator"}),
+    "GET /channels/Gateways/{gateway}": Rest(),
+    "POST /channels/Gateways/{gateway}": Rest({"Settings": '{"loss": 0.5}'}),
+    "DELETE /channels/Gateways/{gateway}": Rest(),
+    "POST /channels/Gateways/{gateway}/Check": Rest(),
+    "GET /channels/Senders": Rest(),
+    "POST /channels/Senders": Rest({"Address": "{number}", "Gateway": "phones"}),
+    "GET /channels/Senders/{address}": Rest(),
+    "POST /channels/Senders/{address}": Rest({"Pool": "x"}),
+    "DELETE /channels/Senders/{address}": Rest(),
+    "GET /simulator/Phones": Rest(),
+    "GET /simulator/Phones/{phone}": Rest(),
+    "POST /simulator/Phones/{phone}": Rest({"Outcome": "lost"}, is_anybodys=True),
+    "DELETE /simulator/Phones/{phone}": Rest(),
+    "GET /simulator/Phones/{phone}/Messages": Rest(is_anybodys=True),
+    "POST /simulator/Phones/{phone}/Messages": Rest({"To": OURS, "Body": "x"}, is_anybodys=True),
+    "POST /simulator/Phones/{phone}/Read": Rest(),
+    "POST /simulator/Phones/{phone}/Media": Rest({"x": "the bytes of a file"}, is_anybodys=True),
+    "GET /simulator/Phones/{phone}/Media/{media}": Rest(),
 }
 
 REFERENCES: Final[dict[str, tuple[str, dict[str, str]]]] = {
@@ -135,8 +160,13 @@ REFERENCES: Final[dict[str, tuple[str, dict[str, str]]]] = {
         "POST /Configuration/Addresses",
         {"Type": "sms", "Address": "+18885550100", "AutoCreation.ConversationServiceSid": "{service}"},
     ),
+    "gateway of a sender": ("POST /channels/Senders", {"Address": "+18885550101", "Gateway": "{gateway}"}),
+    "gateway of a sender that it has": ("POST /channels/Senders/" + OURS, {"Gateway": "{gateway}"}),
+    "network of a phone": ("POST /simulator/Phones/+18885550102", {"Gateway": "{gateway}"}),
 }
-"""Where another account could name something of the owner's in a parameter. ``mine`` is its own service."""
+"""Where another account could name something of the owner's in a parameter. ``mine`` is its own service.
+
+Paths of what is published stand without their ``/v1``."""
 
 QUERIES: Final = {"GET /ParticipantConversations": {"Identity": "ana"}}
 """What must be asked for in the query; else the answer is a refusal of another kind."""

@@ -19,11 +19,14 @@ from tertulia.server.domain.receipts import ExpectReceipts, RecordReceipt
 from tertulia.server.domain.secrets import Secret
 from tertulia.server.domain.services import CreateService
 from tertulia.server.domain.users import ConnectUser
-from tertulia.server.settings import Settings
+from tertulia.server.settings import ChannelsSettings, Settings
 from tertulia.wire import tokens
 from tests.engine.world import BASE_URL, World
 
+from .rows import OURS
+
 FORM: Final = "application/x-www-form-urlencoded"
+NO_PHONE: Final = "+18885550199"
 ADMIN_OF_SERVICE: Final = "service admin"
 ADMIN_OF_CONVERSATION: Final = "channel admin"
 _numbers: Iterator[int] = itertools.count(1)
@@ -48,6 +51,11 @@ class Things(msgspec.Struct, frozen=True, kw_only=True):
     registration: str
     device: str
     number: str
+    gateway: str
+    address: str
+    phone: str
+    media: str
+    """A file on the phone."""
     type: str = "Lists"
     name: str
     part: str = "Parts"
@@ -61,7 +69,7 @@ class Things(msgspec.Struct, frozen=True, kw_only=True):
     def absent(self) -> Things:
         """The same kinds of things, none of which exists."""
         changed = {name: value[:2] + "f" * 32 for name, value in self.sids().items()}
-        names = {"user": "nobody", "name": f"CH{'f' * 32}.messages"}
+        names = {"user": "nobody", "name": f"CH{'f' * 32}.messages", "address": "+18885550198", "phone": NO_PHONE}
         return msgspec.structs.replace(self, **changed, **names)
 
     def sids(self) -> dict[str, str]:
@@ -125,6 +133,8 @@ class Stage:
         self.other_service = other.sid
         roles = (await self.rest("GET", "/v1/Roles")).json()["roles"]
         self.roles: dict[str, str] = {role["friendly_name"]: role["sid"] for role in roles}
+        await self._phones(self.owner)
+        await self._phones(self.stranger)
         self.things = await self.make_things()
         for tenant, service in ((self.stranger, self.stranger.service), (self.owner, self.other_service)):
             await self._same_names(tenant, service)
@@ -142,6 +152,13 @@ class Stage:
             secret=secret,
             service=account.default_service_sid,
         )
+
+    async def _phones(self, tenant: Tenant) -> None:
+        """A network of the tenant's own, with a number that the others have, too."""
+        await self.made(tenant, "/channels/Gateways", Name="phones", Adapter="simulator")
+        form = {"Address": OURS, "Gateway": "phones"}
+        answer = await self.rest("POST", "/channels/Senders", form=form, auth=(tenant.account_sid, tenant.auth_token))
+        assert answer.status_code == 201, answer.text
 
     async def _same_names(self, tenant: Tenant, service: str) -> None:
         """What the owner has, under the same names, elsewhere."""
@@ -166,7 +183,7 @@ class Stage:
         sms = await self.made(
             owner,
             f"{path}/Participants",
-            **{"MessagingBinding.Address": f"+1555{n:07}", "MessagingBinding.ProxyAddress": "+15559999999"},
+            **{"MessagingBinding.Address": f"+1555{n:07}", "MessagingBinding.ProxyAddress": OURS},
         )
         message = await self.made(owner, f"{path}/Messages", Author="ana", Body="secret")
         engine = self.world.engine
@@ -174,6 +191,9 @@ class Stage:
         (receipt,) = await engine.execute(self.world.account, ExpectReceipts(**where, participants=(sms,)))
         await engine.execute(self.world.account, RecordReceipt(**where, receipt=receipt.sid, status="sent"))
         device = f"device {n}"
+        phone, address = f"+1444{n:07}", f"+1888{n:07}"
+        await self.rest("POST", f"/simulator/Phones/{phone}/Messages", form={"To": OURS, "Body": "secret"})
+        await self.rest("POST", "/channels/Senders", form={"Address": address, "Gateway": "phones"})
         registered = await self.client(
             "POST", "/v1/registrations", user, {"channel_type": "fcm", "data": {"registration_id": device}}
         )
@@ -206,6 +226,10 @@ class Stage:
             registration=registered.json()["id"],
             device=device,
             number=f"+1777{n:07}",
+            gateway=await self.made(owner, "/channels/Gateways", Name=f"gateway-{n}", Adapter="simulator"),
+            address=address,
+            phone=phone,
+            media=await self.made(owner, f"/simulator/Phones/{phone}/Media", secret="secret"),
             name=f"{room}.messages",
         )
 
@@ -274,7 +298,8 @@ class Stage:
 
 
 def make_server(world: World, blobs: Blobs | None = None) -> Server:
-    return Server(Settings(), world.database, world.sealer, world.clock, world.new_sid, BASE_URL, world.bus, blobs)
+    settings = Settings(channels=ChannelsSettings(simulator=True, gateways_per_account=10_000))
+    return Server(settings, world.database, world.sealer, world.clock, world.new_sid, BASE_URL, world.bus, blobs)
 
 
 def refusal_of(answer: httpx.Response) -> tuple[int, int] | None:

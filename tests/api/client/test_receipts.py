@@ -35,13 +35,14 @@ class Sent:
 
 async def new_sent(ana: Sdk, people: int = 2) -> Sent:
     conversation, world = await ana.create(), ana.face.world
+    message = await ana.say(conversation)  # before they come: what is expected is what the test expects
     made = [
         await world.do(
             AddParticipant, conversation=conversation, address=f"+1555000{n:04}", proxy_address="+15550009999"
         )
         for n in range(people)
     ]
-    return Sent(ana, conversation, [one.sid for one in made], await ana.say(conversation))
+    return Sent(ana, conversation, [one.sid for one in made], message)
 
 
 @pytest.fixture

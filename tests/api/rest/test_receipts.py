@@ -43,7 +43,7 @@ async def new_sent(world: World, api: AccountHolder, room: str, people: int = 2)
         )
         for n in range(people)
     ]
-    message = await api.made(f"{room}/Messages", {"Body": "x"})
+    message = await api.post(f"{room}/Messages", {"Body": "x"}, headers={"X-Skip-Fanout": "true"})
     return Sent(world, api, room, [one["sid"] for one in made], message["sid"])
 
 
@@ -59,6 +59,22 @@ async def test_a_chat_message_has_no_receipts(api: AccountHolder, room: str) -> 
     assert answer["meta"]["url"].partition("?")[0] == (await api.get(url))["links"]["delivery_receipts"]
     (await api.get(f"{url}/Receipts/{ABSENT}")).refused_with(404, 20404)
     assert (await api.get(url))["delivery"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "total"), [(None, 1), ("false", 1), ("", 1), ("true", None), (" TRUE ", None)], ids=str
+)
+async def test_what_is_imported_goes_out_to_nobody(
+    api: AccountHolder, room: str, value: str | None, total: Any
+) -> None:
+    await api.made(
+        f"{room}/Participants",
+        {"MessagingBinding.Address": "+15550000001", "MessagingBinding.ProxyAddress": "+15550009999"},
+    )
+    headers = {} if value is None else {"X-Skip-Fanout": value}
+    made = await api.post(f"{room}/Messages", {"Body": "x"}, headers=headers)
+    delivery = (await api.get(f"{room}/Messages/{made['sid']}"))["delivery"]
+    assert (delivery and delivery["total"]) == total
 
 
 @pytest.mark.owner_demand(25)

@@ -85,7 +85,7 @@ async def test_unread_stops_at_a_thousand(world: World, account: AccountHolder) 
         await connection.execute(
             "INSERT INTO messages SELECT conversation_sid, value, sid || value, account_sid, service_sid, author,"
             " participant_sid, body, subject, attributes, created_at, updated_at, last_updated_by, created_event,"
-            " event, delivery, media, content_sid FROM messages,"
+            " event, delivery, media, content_sid, content_variables FROM messages,"
             " (WITH RECURSIVE n(value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n LIMIT 1001)"
             " SELECT value FROM n)"
         )

@@ -292,8 +292,10 @@ def gmt(after_s: int) -> str:
         ("413 Content Too Large", Verdict.FAILED, "413: too large for this push service", None),
         ("429 Too Many Requests", Verdict.LATER, "429", None),
         ("429 Too Many Requests\r\nRetry-After: 120", Verdict.LATER, "429", 120.0),
-        (f"429 Too Many Requests\r\nRetry-After: {gmt(90)}", Verdict.LATER, "429", 90.0),
-        (f"503 Unavailable\r\nRetry-After: {gmt(-90)}", Verdict.LATER, "503", 0.0),
+        pytest.param(
+            f"429 Too Many Requests\r\nRetry-After: {gmt(90)}", Verdict.LATER, "429", 90.0, id="a time to come"
+        ),
+        pytest.param(f"503 Unavailable\r\nRetry-After: {gmt(-90)}", Verdict.LATER, "503", 0.0, id="a time gone by"),
         ("503 Unavailable\r\nRetry-After: 999999999", Verdict.LATER, "503", 3600.0),
         ("503 Unavailable\r\nRetry-After: soon", Verdict.LATER, "503", None),
         ("500 Internal Server Error", Verdict.LATER, "500", None),

@@ -186,6 +186,17 @@ async def test_a_job_that_returns_gives_way_to_a_newer_one_of_its_key(box: Box, 
     assert len(await box.all()) == 1
 
 
+async def test_a_lease_that_has_run_out_is_left_to_who_performs_the_job_still(box: Box) -> None:
+    await box.call("under way")
+    under_way = await box.one()
+    await box.call("nobody's")
+    await box.one()
+    async with box.opened() as outbox:
+        assert await outbox.expire(NOW + 60 * SECOND, 100, [under_way.job_id]) == 1
+    assert await box.texts() == ["nobody's"]
+    assert await box.settle(under_way)
+
+
 async def test_a_withdrawn_job_is_not_owed_and_others_are(box: Box) -> None:
     await box.call("one", key="one")
     await box.call("two", key="two")

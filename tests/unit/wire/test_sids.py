@@ -87,5 +87,5 @@ def test_the_form_of_an_identifier_is_the_published_one(text: str, is_one: bool)
 
 def test_every_kind_has_its_own_two_letters() -> None:
     prefixes = [value for name, value in vars(sids).items() if name.isupper() and isinstance(value, str)]
-    assert len(prefixes) == len(set(prefixes)) == 21
+    assert len(prefixes) == len(set(prefixes)) == 29
     assert all(len(prefix) == 2 and prefix.isupper() for prefix in prefixes)

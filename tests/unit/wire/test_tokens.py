@@ -350,6 +350,7 @@ def test_a_damaged_token_is_refused(data: st.DataObject) -> None:
         ("", None),
         ("....", None),
     ],
+    ids=["signed", "encrypted", "issuer no text", "no key named", "garbage", "empty", "dots"],
 )
 def test_the_key_a_token_names_is_told(token: str, key_sid: str | None) -> None:
     assert tokens.key_named_by(token) == key_sid

@@ -1,0 +1,1 @@
+"""Who else is in the stories of channels: people with telephones and mailboxes, providers, a back end."""
